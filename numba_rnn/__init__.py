@@ -1,0 +1,1 @@
+"""Run trained Keras recurrent networks at kernel speed, without TensorFlow."""

@@ -1,0 +1,78 @@
+"""What a user may set once for the whole process: device, threads, vector width, disk cache."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+__all__ = ["Settings", "device", "set_threads", "settings"]
+
+DEVICES = ("auto", "cpu", "reference")
+
+
+@dataclass
+class Settings:
+    """The process-wide settings, read from the environment once, at import.
+
+    Attributes:
+        device: `"auto"`, or one backend by name, which then runs or raises (`NUMBA_RNN_DEVICE`).
+        threads: the most threads a call may use; 0 for as many as numba has (`NUMBA_RNN_THREADS`).
+        lanes: float32 lanes of a SIMD vector, 4, 8 or 16; 0 for the host's own (`NUMBA_RNN_LANES`).
+        cache: keep compiled kernels on disk (`NUMBA_RNN_CACHE`, 0 or 1).
+    """
+
+    device: str = "auto"
+    threads: int = 0
+    lanes: int = 0
+    cache: bool = True
+
+
+def _choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
+    value = os.environ.get(name, default).strip().lower()
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}. Received: {value!r}.")
+    return value
+
+
+def _count(name: str) -> int:
+    text = os.environ.get(name, "0").strip()
+    if not text.isdecimal():
+        raise ValueError(f"{name} must be a whole number, 0 for automatic. Received: {text!r}.")
+    return int(text)
+
+
+settings = Settings(
+    device=_choice("NUMBA_RNN_DEVICE", "auto", DEVICES),
+    threads=_count("NUMBA_RNN_THREADS"),
+    lanes=int(_choice("NUMBA_RNN_LANES", "0", ("0", "4", "8", "16"))),
+    cache=_choice("NUMBA_RNN_CACHE", "1", ("0", "1")) == "1",
+)
+
+
+def set_threads(n: int) -> None:
+    """Use at most `n` threads a call; 0 for as many as there are.
+
+    Raises:
+        ValueError: `n` is negative or not a whole number.
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+        raise ValueError(f"`n` must be a whole number of threads, 0 for automatic. Received: {n!r}.")
+    settings.threads = n
+
+
+@contextlib.contextmanager
+def device(name: str) -> Iterator[None]:
+    """Run everything inside the `with` block on one device.
+
+    Raises:
+        ValueError: no such device.
+    """
+    if name not in DEVICES:
+        raise ValueError(f"Unknown device. Expected one of {', '.join(DEVICES)}. Received: {name!r}.")
+    before, settings.device = settings.device, name
+    try:
+        yield
+    finally:
+        settings.device = before

@@ -1,0 +1,206 @@
+"""Recurrences as plain functions over arrays: shapes and dtypes are checked here, once; there is no state and no class to subclass.
+
+`prepare` takes a cell's weights and returns a `Cell` that `scan` runs; `simple_rnn`, `lstm` and `gru` do both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numba_rnn import dispatch
+from numba_rnn._typing import FLOATS, Activation, Array
+from numba_rnn.cells import GRU, GRU_RESET_BEFORE, LSTM, SIMPLE_RNN, CellSpec
+from numba_rnn.config import settings
+from numba_rnn.errors import DTypeError, ShapeError, check_shape
+from numba_rnn.kernels.backend import Backend, CellWeights, Recurrence, ScanOptions
+from numba_rnn.ops.activations import get_activation
+
+__all__ = ["Cell", "gru", "linear", "lstm", "prepare", "scan", "simple_rnn"]
+
+
+class Cell:
+    """A cell with its weights, checked and ready to run.
+
+    Attributes:
+        recurrence: what kind of recurrence it is.
+        weights: the weights in Keras' layout.
+        D, H: inputs of a step, units.
+    """
+
+    __slots__ = ("D", "H", "_prepared", "recurrence", "weights")
+
+    def __init__(self, recurrence: Recurrence, weights: CellWeights) -> None:
+        self.recurrence = recurrence
+        self.weights = weights
+        self.D, self.H = weights.kernel.shape[0], weights.recurrent_kernel.shape[0]
+        self._prepared: dict[str, tuple[Backend, Any]] = {}
+
+    def prepared(self) -> tuple[Backend, Any]:
+        """The backend of the moment and what it has ready for this cell."""
+        ready = self._prepared.get(settings.device)
+        if ready is None:
+            backend = dispatch.choose(self.recurrence)
+            ready = self._prepared[settings.device] = backend, backend.prepare(self.recurrence, self.weights)
+        return ready
+
+
+def recurrence_of(
+    spec: CellSpec,
+    activation: str | Activation | None = "tanh",
+    recurrent_activation: str | Activation | None = "sigmoid",
+    dtype: Any = np.float32,
+) -> Recurrence:
+    """The kind of recurrence that a cell, its activations and a dtype make.
+
+    Raises:
+        DTypeError: the dtype is neither float32 nor float64.
+        ValueError: unknown activation.
+    """
+    dtype = np.dtype(dtype)
+    if dtype not in FLOATS:
+        raise DTypeError(f"Recurrent cells compute in float32 or float64. Received: {dtype}.")
+    act_name, act = get_activation(activation)
+    rec_name, rec = get_activation(recurrent_activation)
+    if "glu" in (act_name, rec_name):
+        raise ValueError("`glu` halves the units and cannot be the activation of a recurrent cell.")
+    return Recurrence(spec, act_name, rec_name, dtype, (act, rec))
+
+
+def prepare(
+    spec: CellSpec,
+    kernel: Array,
+    recurrent_kernel: Array,
+    bias: Array | None = None,
+    *,
+    extra: Array | None = None,
+    activation: str | Activation | None = "tanh",
+    recurrent_activation: str | Activation | None = "sigmoid",
+) -> Cell:
+    """Check a cell's weights and make it ready to run.
+
+    Args:
+        spec: the cell.
+        kernel: (D, G*H), gate blocks in the order of `spec.gates`; its dtype is the cell's.
+        recurrent_kernel: (H, G*H).
+        bias: (G*H,), or (2, G*H) with the recurrent bias in row 1, or None for zeros.
+        extra: (E, H), the further per-unit parameters that the cell names.
+        activation, recurrent_activation: Keras names or callables.
+
+    Raises:
+        ShapeError: a weight's shape does not fit.
+        DTypeError: neither float32 nor float64.
+        ValueError: unknown activation.
+    """
+    kernel = np.asarray(kernel)
+    recurrence = recurrence_of(spec, activation, recurrent_activation, kernel.dtype)
+    G, E, dtype = len(spec.gates), len(spec.extra), recurrence.dtype
+    U = np.asarray(recurrent_kernel, dtype)
+    sizes = check_shape("recurrent_kernel", U, "H G*H", H=U.shape[0] if U.ndim else None, G=G)
+    H = sizes["H"]
+    check_shape("kernel", kernel, "D G*H", G=G, H=H)
+    b, rb = np.zeros(G * H, dtype), np.zeros(G * H, dtype)
+    if bias is not None:
+        bias = np.asarray(bias, dtype)
+        if spec.recurrent_bias and bias.ndim == 2:
+            check_shape("bias", bias, "2 G*H", G=G, H=H)
+            b, rb = bias[0], bias[1]
+        else:
+            check_shape("bias", bias, "G*H", G=G, H=H)
+            b = bias
+    p = np.zeros((E, H), dtype) if extra is None else np.asarray(extra, dtype)
+    check_shape("extra", p, "E H", E=E, H=H)
+    return Cell(recurrence, CellWeights(kernel, U, b, rb, p))
+
+
+def scan(
+    cell: Cell,
+    x: Array,
+    mask: Array | None = None,
+    initial_state: tuple[Array, ...] | None = None,
+    options: ScanOptions = ScanOptions(),  # noqa: B008 (frozen)
+) -> tuple[Array, tuple[Array, ...]]:
+    """Run a cell over whole sequences.
+
+    Args:
+        cell: what `prepare` returned.
+        x: (B, T, D), cast to the cell's dtype; T at least 1.
+        mask: (B, T), true where a step counts: a step that does not keeps every state and repeats the last output.
+        initial_state: S arrays (B, H), or None for zeros.
+        options: direction and outputs.
+
+    Returns:
+        The output, (B, T, H) in processing order with `return_sequences`, otherwise (B, H) of the last step processed; and the
+        S last states, each (B, H). Source: Keras' `RNN.call`, its TensorFlow backend.
+
+    Raises:
+        ShapeError: x, mask or a state does not fit, or T is 0.
+    """
+    dtype = cell.recurrence.dtype
+    if type(x) is not np.ndarray or x.dtype != dtype or not x.flags.c_contiguous:
+        x = np.ascontiguousarray(x, dtype)
+    if x.ndim != 3 or x.shape[2] != cell.D:
+        check_shape("x", x, "B T D", "Sequences have the features last; check the data or the layer's input size.", D=cell.D)
+    B, T, _ = x.shape
+    if T == 0:
+        raise ShapeError(f"`x` has no time steps. Expected: (B, T, D) with T at least 1. Received: {x.shape}.")
+    if mask is not None:
+        mask = np.asarray(mask)
+        if mask.ndim == 3 and mask.shape[2] == 1:
+            mask = mask[:, :, 0]
+        check_shape("mask", mask, "B T", "A mask has one entry a row and step.", B=B, T=T)
+        mask = np.ascontiguousarray(mask, np.bool_)
+    if initial_state is not None:
+        initial_state = _checked_state(cell, initial_state, B)
+    backend, prepared = cell.prepared()
+    return backend.scan(prepared, x, mask, initial_state, options)
+
+
+def _checked_state(cell: Cell, initial_state: Any, B: int) -> tuple[Array, ...]:
+    names = cell.recurrence.spec.states
+    if isinstance(initial_state, np.ndarray) and initial_state.ndim == 2:
+        initial_state = (initial_state,)
+    if not isinstance(initial_state, (tuple, list)) or len(initial_state) != len(names):
+        n = len(initial_state) if isinstance(initial_state, (tuple, list)) else type(initial_state).__name__
+        raise ShapeError(
+            f"`initial_state` of {cell.recurrence.spec.name} must be {len(names)} arrays ({', '.join(names)}), each "
+            f"({B}, {cell.H}). Received: {n}."
+        )
+    checked = tuple(np.ascontiguousarray(s, cell.recurrence.dtype) for s in initial_state)
+    for name, s in zip(names, checked, strict=True):
+        check_shape(f"initial_state {name}", s, "B H", "States have one row a sequence.", B=B, H=cell.H)
+    return checked
+
+
+def simple_rnn(x: Array, kernel: Array, recurrent_kernel: Array, bias: Array | None = None, *, activation: Any = "tanh",
+               mask: Array | None = None, initial_state: Any = None, **options: bool) -> tuple[Array, tuple[Array, ...]]:  # fmt: skip
+    """SimpleRNN over x (B, T, D): kernel (D, H), recurrent_kernel (H, H), bias (H,). See `scan` for the rest."""
+    cell = prepare(SIMPLE_RNN, kernel, recurrent_kernel, bias, activation=activation)
+    return scan(cell, x, mask, initial_state, ScanOptions(**options))
+
+
+def lstm(x: Array, kernel: Array, recurrent_kernel: Array, bias: Array | None = None, *, activation: Any = "tanh",
+         recurrent_activation: Any = "sigmoid", mask: Array | None = None, initial_state: Any = None,
+         **options: bool) -> tuple[Array, tuple[Array, ...]]:  # fmt: skip
+    """LSTM over x (B, T, D): kernel (D, 4*H) in blocks i, f, c, o, recurrent_kernel (H, 4*H), bias (4*H,). See `scan`."""
+    cell = prepare(LSTM, kernel, recurrent_kernel, bias, activation=activation, recurrent_activation=recurrent_activation)
+    return scan(cell, x, mask, initial_state, ScanOptions(**options))
+
+
+def gru(x: Array, kernel: Array, recurrent_kernel: Array, bias: Array | None = None, *, activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid", reset_after: bool = True, mask: Array | None = None,
+        initial_state: Any = None, **options: bool) -> tuple[Array, tuple[Array, ...]]:  # fmt: skip
+    """GRU over x (B, T, D): kernel (D, 3*H) in blocks z, r, h, recurrent_kernel (H, 3*H), bias (3*H,) or (2, 3*H). See `scan`."""
+    spec = GRU if reset_after else GRU_RESET_BEFORE
+    cell = prepare(spec, kernel, recurrent_kernel, bias, activation=activation, recurrent_activation=recurrent_activation)
+    return scan(cell, x, mask, initial_state, ScanOptions(**options))
+
+
+def linear(x: Array, kernel: Array, bias: Array | None = None) -> Array:
+    """`x @ kernel + bias` along the last axis of x (..., D), by the library's own tile; returns (..., H)."""
+    if x.shape[-1:] != kernel.shape[:1]:
+        check_shape("x", np.reshape(x, (-1, x.shape[-1] if x.ndim else 1)), "B D", D=kernel.shape[0])
+    flat = np.ascontiguousarray(x, kernel.dtype).reshape(-1, kernel.shape[0])
+    name = "reference" if settings.device == "reference" else "cpu"
+    return dispatch.get(name).linear(flat, kernel, bias).reshape(*x.shape[:-1], kernel.shape[1])

@@ -1,0 +1,93 @@
+"""What a backend is: something that says whether it can run a cell, takes its weights, and scans it over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from numba_rnn._typing import Activation, Array
+from numba_rnn.cells import CellSpec
+
+__all__ = ["Backend", "CellWeights", "Recurrence", "ScanOptions"]
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """The kind of recurrence to run: everything that a compiled kernel depends on.
+
+    Attributes:
+        spec: the cell.
+        activation, recurrent_activation: canonical names, None for a callable of the user's own.
+        dtype: float32 or float64.
+        functions: the two activations in NumPy.
+    """
+
+    spec: CellSpec
+    activation: str | None
+    recurrent_activation: str | None
+    dtype: np.dtype[Any]
+    functions: tuple[Activation, Activation] = field(compare=False)
+
+
+@dataclass(frozen=True)
+class CellWeights:
+    """A cell's weights, checked, in Keras' layout.
+
+    kernel (D, G*H); recurrent_kernel (H, G*H); bias (G*H,); recurrent_bias (G*H,), zeros where the cell has none; extra (E, H).
+    """
+
+    kernel: Array
+    recurrent_kernel: Array
+    bias: Array
+    recurrent_bias: Array
+    extra: Array
+
+
+@dataclass(frozen=True)
+class ScanOptions:
+    """What varies from call to call without another kernel: direction and which outputs to keep."""
+
+    go_backwards: bool = False
+    return_sequences: bool = False
+    zero_output_for_mask: bool = False
+
+
+class Backend(Protocol):
+    """One machine. Whoever calls it has checked every shape and dtype."""
+
+    name: str
+
+    def supports(self, recurrence: Recurrence) -> str | None:
+        """None if it can run the recurrence, otherwise the reason why not."""
+        ...
+
+    def describe(self, recurrence: Recurrence) -> str:
+        """The kernel that will run, in words."""
+        ...
+
+    def prepare(self, recurrence: Recurrence, weights: CellWeights) -> Any:
+        """Whatever `scan` wants to have ready: packed weights, a compiled kernel."""
+        ...
+
+    def scan(
+        self, prepared: Any, x: Array, mask: Array | None, initial_state: tuple[Array, ...] | None, options: ScanOptions
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Run the whole sequence.
+
+        Args:
+            prepared: what `prepare` returned.
+            x: (B, T, D), C-contiguous, T at least 1.
+            mask: bool (B, T), True where the step counts, or None.
+            initial_state: S arrays (B, H), or None for zeros.
+            options: direction and outputs.
+
+        Returns:
+            The output, (B, T, H) in processing order or (B, H), and the S last states, each (B, H).
+        """
+        ...
+
+    def linear(self, x: Array, kernel: Array, bias: Array | None) -> Array:
+        """`x @ kernel + bias`: x (B, D), kernel (D, H), bias (H,); returns (B, H)."""
+        ...

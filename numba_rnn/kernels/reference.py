@@ -1,0 +1,83 @@
+"""The oracle: the cells run as plain NumPy in float64, one step after another. Slow, obvious, right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numba_rnn._typing import Array
+from numba_rnn.kernels.backend import CellWeights, Recurrence, ScanOptions
+
+__all__ = ["Reference"]
+
+
+class Reference:
+    """Runs everything: any cell, row-wise activations, callables of the user's own."""
+
+    name = "reference"
+
+    def supports(self, recurrence: Recurrence) -> str | None:
+        """It can always run."""
+        return None
+
+    def describe(self, recurrence: Recurrence) -> str:
+        """The kernel in words."""
+        return "NumPy, one step after another, float64 inside"
+
+    def prepare(self, recurrence: Recurrence, weights: CellWeights) -> tuple[Recurrence, CellWeights]:
+        """The weights in float64."""
+        arrays = (
+            np.asarray(a, np.float64)
+            for a in (weights.kernel, weights.recurrent_kernel, weights.bias, weights.recurrent_bias, weights.extra)
+        )
+        return recurrence, CellWeights(*arrays)
+
+    def scan(
+        self,
+        prepared: tuple[Recurrence, CellWeights],
+        x: Array,
+        mask: Array | None,
+        initial_state: tuple[Array, ...] | None,
+        options: ScanOptions,
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """One step after another; see `Backend.scan`."""
+        recurrence, w = prepared
+        spec = recurrence.spec
+        B, T, _ = x.shape
+        H = w.recurrent_kernel.shape[0]
+        states = tuple(np.zeros((B, H)) for _ in spec.states)
+        if initial_state is not None:
+            states = tuple(np.asarray(s, np.float64) for s in initial_state)
+        y = np.zeros((B, H))  # the output before the first step that counts: zeros, as TensorFlow's loop has it
+        outputs = np.empty((B, T, H))
+        for step in range(T):
+            t = T - 1 - step if options.go_backwards else step
+            new = _step(recurrence, w, x[:, t].astype(np.float64), states)
+            if mask is None:
+                states, y = new, new[0]
+            else:
+                m = mask[:, t, None]
+                y = np.where(m, new[0], 0.0 if options.zero_output_for_mask else y)
+                states = tuple(np.where(m, n, s) for n, s in zip(new, states, strict=True))
+            outputs[:, step] = y
+        kept = outputs if options.return_sequences else y
+        return kept.astype(recurrence.dtype), tuple(s.astype(recurrence.dtype) for s in states)
+
+    def linear(self, x: Array, kernel: Array, bias: Array | None) -> Array:
+        """`x @ kernel + bias` in float64."""
+        y = x.astype(np.float64) @ kernel.astype(np.float64)
+        return (y if bias is None else y + bias).astype(kernel.dtype)
+
+
+def _step(recurrence: Recurrence, w: CellWeights, xt: Array, states: tuple[Array, ...]) -> tuple[Any, ...]:
+    spec, (act, rec) = recurrence.spec, recurrence.functions
+    G = len(spec.gates)
+    h = states[0]
+    x = np.split(xt @ w.kernel + w.bias, G, -1)  # G times (B, H)
+    r = np.split(h @ w.recurrent_kernel + w.recurrent_bias, G, -1)
+    if spec.gate is not None and spec.first is not None:
+        gated = spec.gate(act, rec, x, r, states, w.extra)
+        after = np.split(gated @ w.recurrent_kernel + w.recurrent_bias, G, -1)
+        r = r[: spec.first] + after[spec.first :]
+    return spec.update(act, rec, x, r, states, w.extra)
