@@ -1,0 +1,45 @@
+"""Shared by every test: a seeded generator, Keras where it is installed, and what a plain run leaves out."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+# Keras reads these when it is imported: no start-up chatter, no GPU.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave `slow` tests out unless the command line names the marker or the test itself."""
+    if "slow" in config.option.markexpr or any("::" in argument for argument in config.args):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip `oracle` tests where Keras is not installed."""
+    if item.get_closest_marker("oracle") and importlib.util.find_spec("keras") is None:
+        pytest.skip("compares with Keras itself: pip install '.[oracle]'")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """The same numbers in every run, whatever ran before."""
+    return np.random.default_rng(20240229)
+
+
+@pytest.fixture(scope="session")
+def keras() -> Any:
+    """Keras, imported with its own warnings silenced; the test skips where it is not installed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip("keras", reason="compares with Keras itself: pip install '.[oracle]'")
