@@ -1,0 +1,358 @@
+"""The layer: a name, weights, options, and a call that checks its input once and carries masks along."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, ClassVar
+
+import numpy as np
+
+from numba_rnn import initializers
+from numba_rnn._typing import Array
+from numba_rnn.errors import DTypeError, ShapeError
+from numba_rnn.layers.dtypes import policy_config, policy_name
+from numba_rnn.layers.masks import MaskedArray, get_mask, set_mask, without_mask
+from numba_rnn.layers.serialization import serialize
+from numba_rnn.layers.weight import Weight, name_scope
+from numba_rnn.ops.symbolic import Operation, SymbolicTensor, infer, is_symbolic, record
+from numba_rnn.ops.tree import flatten, map_structure
+
+__all__ = ["Layer"]
+
+
+class Layer(Operation):
+    """What every layer and model is. A subclass says how to make its weights and how to run on arrays.
+
+    To override: `create_weights(input_shape)`, `call(inputs, ...)`; `compute_output_spec` where running on zeros would be dear;
+    `compute_mask` where masks are made or changed; `config_keys`, the constructor's arguments that a file holds.
+
+    Args:
+        activity_regularizer, trainable, autocast: kept for Keras' sake.
+        dtype: `"float32"` or `"float64"`, what it computes in.
+        name: unique in a model; made from the class if None.
+
+    Raises:
+        ValueError: an argument that the layer does not know.
+        DTypeError: another dtype.
+    """
+
+    config_keys: ClassVar[tuple[str, ...]] = ()
+    input_ndim: ClassVar[int | None] = None
+    input_min_ndim: ClassVar[int] = 0
+    supports_masking = False
+    makes_mask = False  # returns a mask even for an input without one
+
+    def __init__(
+        self,
+        *,
+        activity_regularizer: Any = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        autocast: bool = True,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name)
+        self._input_shape_arg = _input_shape_argument(kwargs)
+        if kwargs:
+            raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}")
+        self.activity_regularizer = activity_regularizer
+        self.trainable, self.autocast, self.built = trainable, autocast, False
+        self.dtype = self.compute_dtype = self.variable_dtype = policy_name(dtype)
+        self._np_dtype = np.dtype(self.dtype)
+        self._own_weights: list[Weight] = []
+        self._fast_ndim = -1  # the rank of a plain array that `__call__` hands on without another look; -1: none
+
+    # Weights
+
+    def add_weight(
+        self,
+        shape: tuple[int, ...],
+        initializer: Any = "glorot_uniform",
+        dtype: Any = None,
+        trainable: bool = True,
+        name: str = "variable",
+        **kept: Any,
+    ) -> Weight:
+        """A new weight of this layer; `kept` (regularizer, constraint, ...) is for training and is not used."""
+        weight = Weight(name, shape, dtype or self.dtype, initializers.get(initializer), trainable)
+        self._own_weights.append(weight)
+        return weight
+
+    def sublayers(self) -> list[Layer]:
+        """The layers in this layer's attributes, in the order they were set, each once."""
+        found: dict[int, Layer] = {}
+        for value in vars(self).values():
+            for leaf in flatten(value) if isinstance(value, (list, tuple, dict)) else (value,):
+                if isinstance(leaf, Layer):
+                    found.setdefault(id(leaf), leaf)
+        return list(found.values())
+
+    @property
+    def weights(self) -> list[Weight]:
+        """The layer's own weights, then its sublayers', each once, in Keras' order."""
+        found = {id(w): w for w in self._own_weights}
+        for layer in self.sublayers():
+            found.update({id(w): w for w in layer.weights if id(w) not in found})
+        return list(found.values())
+
+    @property
+    def variables(self) -> list[Weight]:
+        """The weights: states and random seeds are no variables here."""
+        return self.weights
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        """The weights that training would change."""
+        return [w for w in self.weights if w.trainable] if self.trainable else []
+
+    @property
+    def non_trainable_weights(self) -> list[Weight]:
+        """The other weights."""
+        return [w for w in self.weights if not w.trainable] if self.trainable else self.weights
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all weights, in Keras' order."""
+        return [w.numpy() for w in self.weights]
+
+    def set_weights(self, weights: Any) -> None:
+        """Replace all weights.
+
+        Raises:
+            ValueError: another number of arrays than the layer has weights.
+            ShapeError: an array of another shape.
+        """
+        own = self.weights
+        arrays = [np.asarray(w) for w in weights]
+        if len(arrays) != len(own):
+            raise ValueError(
+                f"You called `set_weights(weights)` on layer '{self.name}' with a weight list of length {len(arrays)}, but the "
+                f"layer was expecting {len(own)} weights."
+            )
+        for weight, array in zip(own, arrays, strict=True):
+            if weight.shape != array.shape:
+                raise ShapeError(
+                    f"Layer {self.name} weight shape {weight.shape} is not compatible with provided weight shape {array.shape}."
+                )
+        for weight, array in zip(own, arrays, strict=True):
+            weight.assign(array)
+
+    def count_params(self) -> int:
+        """How many numbers the weights hold.
+
+        Raises:
+            ValueError: there are none yet, since the layer has not seen an input shape.
+        """
+        if not self.built:
+            raise ValueError(
+                f"You tried to call `count_params` on layer '{self.name}', but the layer isn't built. You can build it manually "
+                f"via: `{self.name}.build(input_shape)`."
+            )
+        return sum(int(np.prod(w.shape)) for w in self.weights)
+
+    # Building
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the weights for inputs of this shape, batch included; nothing happens the second time."""
+        if not self.built:
+            with name_scope(self.name):
+                self.create_weights(input_shape)
+            self.built = True
+
+    def create_weights(self, input_shape: Any) -> None:
+        """Make the weights for inputs of this shape; layers without any leave it alone."""
+
+    # Calling
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """What the layer computes, on plain arrays that were checked and cast."""
+        raise NotImplementedError(f"Layer {type(self).__name__} does not have a `call()` method implemented.")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run on arrays, or record a node for symbolic tensors. The arguments are those of `call`.
+
+        Raises:
+            ShapeError: the input has the wrong rank or size.
+            DTypeError: the input is neither numbers nor booleans.
+            ValueError: an argument that is no array; `training=True` where training would change the result.
+        """
+        if not kwargs and len(args) == 1:
+            x = args[0]
+            if type(x) is np.ndarray and x.ndim == self._fast_ndim and x.dtype is self._np_dtype:
+                return self.call(x)
+        return self._checked_call(args, kwargs)
+
+    def _checked_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if kwargs.pop("training", None):
+            self._refuse_training()
+        args = tuple(map_structure(self._tensor, a) for a in args)
+        kwargs = {k: map_structure(self._cast, v) for k, v in kwargs.items()}
+        bound = _signature(type(self)).bind(*args, **kwargs).arguments
+        first_name, first = next(iter(bound.items()), ("inputs", None))
+        if first is None and self.input_min_ndim + (self.input_ndim or 0):
+            raise ValueError(
+                f"Inputs to a layer should be tensors. Got 'None' (of type {type(first)}) as input for layer '{self.name}'."
+            )
+        self.check_input(first)
+        self.build(map_structure(_shape, first))
+        takes_mask = "mask" in _signature(type(self)).parameters
+        if takes_mask and bound.get("mask") is None and [k for k, v in bound.items() if _has_tensor(v)] == [first_name]:
+            mask = map_structure(get_mask, first)
+            if any(m is not None for m in flatten(mask)):
+                bound["mask"] = kwargs["mask"] = mask
+        mask = bound.get("mask")
+        if mask is None:
+            mask = map_structure(get_mask, first)
+        masked = any(m is not None for m in flatten(mask))
+        if is_symbolic(bound):
+            outputs = record(self, args, kwargs, self.compute_output_spec(**bound))
+        else:
+            outputs = self.call(**{k: map_structure(without_mask, v) for k, v in bound.items()})
+            # From now on a plain array of this rank goes straight to `call`.
+            if type(first) in {np.ndarray, MaskedArray} and not self.makes_mask:
+                self._fast_ndim = first.ndim
+        if masked and not self.supports_masking and not takes_mask:
+            warnings.warn(
+                f"Layer '{self.name}' (of type {type(self).__name__}) was passed an input with a mask attached to it. However, this "
+                "layer does not support masking and will therefore destroy the mask information. Downstream layers will not see "
+                "the mask.",
+                stacklevel=3,
+            )
+        if self.supports_masking and (masked or self.makes_mask):
+            outputs = self._with_masks(outputs, self.compute_mask(first, mask))
+        return outputs
+
+    def check_input(self, inputs: Any) -> None:
+        """Raise `ShapeError` where the input's rank is not the layer's."""
+        for i, x in enumerate(flatten(inputs) if self.input_ndim or self.input_min_ndim else ()):
+            ndim = len(x.shape)
+            if self.input_ndim is not None and ndim != self.input_ndim:
+                wanted, found = f"expected ndim={self.input_ndim}", f"found ndim={ndim}"
+            elif ndim < self.input_min_ndim:
+                wanted, found = f"expected min_ndim={self.input_min_ndim}", f"found ndim={ndim}"
+            else:
+                continue
+            raise ShapeError(
+                f"Input {i} of layer '{self.name}' is incompatible with the layer: {wanted}, {found}. "
+                f"Full shape received: {tuple(x.shape)}"
+            )
+
+    def check_features(self, input_shape: Any, axis: int, size: int) -> None:
+        """Raise `ShapeError` where the input's size along `axis` is not the one the layer was built for."""
+        if input_shape[axis] is not None and input_shape[axis] != size:
+            raise ShapeError(
+                f"Layer '{self.name}' was built for inputs of size {size} along axis {axis}. Expected: {size}. Received: "
+                f"{input_shape[axis]} (shape {tuple(input_shape)})."
+            )
+
+    def _tensor(self, x: Any) -> Any:
+        if x is None or isinstance(x, SymbolicTensor):
+            return x
+        if not isinstance(x, np.ndarray):
+            if not hasattr(x, "__array__"):
+                raise ValueError(
+                    "Only input tensors may be passed as positional arguments. The following argument value should be passed as a "
+                    f"keyword argument: {x} (of type {type(x)})"
+                )
+            x = np.asarray(x)
+        return self._cast(x)
+
+    def _cast(self, x: Any) -> Any:
+        """Floating point numbers in the layer's dtype; everything else as it is."""
+        if not isinstance(x, np.ndarray) or x.dtype is self._np_dtype or x.dtype.kind in "biu":
+            return x
+        if x.dtype.kind != "f":
+            raise DTypeError(f"Layer '{self.name}' takes numbers and booleans. Received: an array of dtype {x.dtype}.")
+        return set_mask(without_mask(x).astype(self._np_dtype), get_mask(x)) if self.autocast else x
+
+    def _with_masks(self, outputs: Any, masks: Any) -> Any:
+        if masks is None:
+            return outputs
+        if not isinstance(outputs, (list, tuple)):
+            return set_mask(outputs, flatten(masks)[0])
+        kept = flatten(masks)
+        leaves = flatten(outputs)
+        kept += [None] * (len(leaves) - len(kept))
+        pairs: Iterator[Any] = iter(kept)
+        return map_structure(lambda x: set_mask(x, next(pairs)), outputs)
+
+    def _refuse_training(self) -> None:
+        differs = self.training_differs()
+        if differs is not None:
+            raise ValueError(f"`training=True` is not supported yet: {differs}. Call without it for inference.")
+
+    def training_differs(self) -> str | None:
+        """Why a call in training mode would give other numbers, in words; None where it would not."""
+        return next((why for layer in self.sublayers() if (why := layer.training_differs())), None)
+
+    # Shapes and masks
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """The symbolic result of a call; found by running on zeros unless a layer knows better."""
+        return infer(self.call, *args, **kwargs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The shape of the result for an input of this shape, batch included, None where unknown."""
+        spec = self.compute_output_spec(_spec_of_shape(input_shape, self.dtype))
+        return map_structure(_shape, spec)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The mask of the result."""
+        return mask
+
+    # Serialisation
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, as JSON can hold them and Keras writes them."""
+        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": policy_config(self.dtype)}
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = serialize(self.activity_regularizer)
+        config.update({key: serialize(getattr(self, key)) for key in self.config_keys})
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The object that `get_config` describes."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+@cache
+def _signature(cls: type[Layer]) -> inspect.Signature:
+    signature = inspect.signature(cls.call)
+    return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
+def _shape(x: Any) -> Any:
+    return None if x is None else tuple(x.shape)
+
+
+def _has_tensor(value: Any) -> bool:
+    return any(isinstance(leaf, (np.ndarray, SymbolicTensor)) for leaf in flatten(value))
+
+
+def _spec_of_shape(shape: Any, dtype: str) -> Any:
+    if isinstance(shape, dict):
+        return {k: _spec_of_shape(s, dtype) for k, s in shape.items()}
+    if all(n is None or isinstance(n, (int, np.integer)) for n in shape):
+        return SymbolicTensor(tuple(shape), dtype)
+    return [_spec_of_shape(s, dtype) for s in shape]
+
+
+def _input_shape_argument(kwargs: dict[str, Any]) -> tuple[int | None, ...] | None:
+    """Keras' old way to give a Sequential model its input shape."""
+    shape = kwargs.pop("input_shape", None)
+    size = kwargs.pop("input_dim", None)
+    if shape is None and size is None:
+        return None
+    warnings.warn(
+        "Do not pass an `input_shape`/`input_dim` argument to a layer. When using Sequential models, prefer using an "
+        "`Input(shape)` object as the first layer in the model instead.",
+        stacklevel=4,
+    )
+    return (size,) if shape is None else tuple(shape)

@@ -1,0 +1,150 @@
+"""Objects to Keras' JSON and back. What a file may name is in the allow-list (`registry.LAYERS`); nothing else is ever made."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from numba_rnn.errors import ModelFileError
+from numba_rnn.layers.registry import LAYERS
+from numba_rnn.ops.activations import get_activation
+
+__all__ = ["decode", "deserialize", "keras_version", "reading", "serialize"]
+
+_version: ContextVar[tuple[int, int]] = ContextVar("keras_version", default=(3, 15))
+_RECURRENT_WRAPPERS = {"RNN", "SimpleRNN", "LSTM", "GRU", "Bidirectional", "TimeDistributed"}
+
+
+@contextlib.contextmanager
+def reading(version: tuple[int, int]) -> Iterator[None]:
+    """Inside, `deserialize` reads configs as this version of Keras wrote them."""
+    token = _version.set(version)
+    try:
+        yield
+    finally:
+        _version.reset(token)
+
+
+def keras_version() -> tuple[int, int]:
+    """The version of Keras whose configs are being read."""
+    return _version.get()
+
+
+def serialize(value: Any) -> Any:
+    """Keras' JSON for a constructor's argument: a layer or initializer, an activation, plain data."""
+    if hasattr(value, "get_config"):
+        cls = type(value)
+        return {
+            "module": getattr(value, "keras_module", "keras.layers"),
+            "class_name": cls.__name__,
+            "config": value.get_config(),
+            "registered_name": getattr(value, "keras_registered_name", None),
+            **_build_config(value),
+        }
+    if isinstance(value, (list, tuple)):
+        return [serialize(v) for v in value]
+    if isinstance(value, dict):
+        return {k: serialize(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return {"class_name": "__numpy__", "config": {"value": value.tolist(), "dtype": value.dtype.name}}
+    if isinstance(value, np.generic):
+        return value.item()
+    if callable(value):
+        name, _ = get_activation(value)
+        if name is None:
+            raise ValueError(f"Only Keras' own activations can be written to a config. Received: {value}.")
+        return name
+    return value
+
+
+def _build_config(value: Any) -> dict[str, Any]:
+    shape = getattr(value, "build_shape", None)
+    return {} if shape is None else {"build_config": {"input_shape": list(shape)}}
+
+
+def decode(value: Any) -> Any:
+    """Plain data out of Keras' JSON: its marks for tuples, slices, arrays and the ellipsis resolved, all else as it is."""
+    if isinstance(value, list):
+        return [decode(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    kind, config = value.get("class_name"), value.get("config")
+    if kind == "__tuple__":
+        return tuple(decode(value.get("items", [])))
+    if kind == "__ellipsis__":
+        return ...
+    if kind == "__slice__" and isinstance(config, dict):
+        return slice(*(decode(config.get(k)) for k in ("start", "stop", "step")))
+    if kind in {"__numpy__", "__tensor__"} and isinstance(config, dict):
+        try:
+            return np.asarray(config.get("value"), str(config.get("dtype", "float32")))
+        except (TypeError, ValueError) as error:
+            raise ModelFileError(f"The file holds an array that cannot be read: {error}.") from error
+    return {k: decode(v) for k, v in value.items()}
+
+
+def deserialize(config: Any) -> Any:
+    """The layer, cell or model that Keras' JSON `{"class_name", "config", ...}` describes.
+
+    Raises:
+        ModelFileError: a class that is not in the allow-list, an option that the class does not have, a value it refuses.
+    """
+    if not isinstance(config, dict) or not isinstance(config.get("class_name"), str):
+        raise ModelFileError(f"Expected an object with a `class_name`. Received: {str(config)[:200]}.")
+    name, options = config["class_name"], config.get("config", {})
+    cls: Any = LAYERS.get(name)
+    registered = config.get("registered_name")
+    if cls is None or registered not in (None, name):
+        raise ModelFileError(_unknown(name, config.get("module"), registered))
+    if not isinstance(options, (dict, list)):
+        raise ModelFileError(f"Class {name!r} needs a `config`. Received: {str(options)[:200]}.")
+    label = f"{name} {options.get('name')!r}" if isinstance(options, dict) else name
+    try:
+        made = cls.from_config(_known_options(cls, label, options) if isinstance(options, dict) else options)
+    except ModelFileError:
+        raise
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise ModelFileError(f"The file's {label} cannot be made: {error}") from error
+    if name in _RECURRENT_WRAPPERS and keras_version() >= (3, 16):
+        made.supports_masking = False  # they use a mask but do not pass it on (keras-team/keras#23235)
+    return made
+
+
+def _known_options(cls: Any, label: str, options: dict[str, Any]) -> dict[str, Any]:
+    known = _parameters(cls)
+    kept = {}
+    for key, value in options.items():
+        if key in known:
+            kept[key] = value
+        elif value not in (None, False, "", [], {}, 0):
+            raise ModelFileError(
+                f"The file's {label} has the option {key!r} = {str(value)[:200]}, which this library does not know and whose "
+                "effect it cannot give."
+            )
+    return kept
+
+
+def _parameters(cls: Any) -> set[str]:
+    """The names that `from_config` takes: the constructors' along the inheritance, and those a class adds."""
+    names = set(getattr(cls, "config_extras", ()))
+    for base in cls.__mro__:
+        if "__init__" in vars(base) and base is not object:
+            parameters = inspect.signature(base.__init__).parameters.values()
+            names.update(p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
+            if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+                break
+    return names - {"self"}
+
+
+def _unknown(name: str, module: Any, registered: Any) -> str:
+    if name == "Lambda":
+        return "The file holds a Lambda layer, whose Python code this library never runs. Rebuild the model with named layers."
+    if registered not in (None, name):
+        return f"The file holds {registered!r}, a class of its author's own; only Keras' layers can be loaded."
+    where = f" (module {module!r})" if module else ""
+    return f"The file holds the class {name!r}{where}, which this library does not have. It has: {', '.join(sorted(LAYERS))}."

@@ -1,0 +1,31 @@
+"""The model that a `config.json` describes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba_rnn.errors import ModelFileError
+from numba_rnn.layers.base import Layer
+from numba_rnn.layers.serialization import deserialize, reading
+
+__all__ = ["deserialize_model"]
+
+
+def deserialize_model(config: dict[str, Any], version: tuple[int, int] = (3, 15)) -> Any:
+    """Build the model from the top object of a `config.json` (or of the `model_config` of a whole-model `.h5`).
+
+    Args:
+        config: `{"class_name": "Sequential" or "Functional", "config": {...}, ...}`.
+        version: the Keras that wrote it, (major, minor): from 3.16 on recurrent layers do not pass masks on.
+
+    Raises:
+        ModelFileError: it names a class, an operation or an option that this library does not have, or is no model.
+    """
+    try:
+        with reading(version):
+            model = deserialize(config)
+    except RecursionError as error:
+        raise ModelFileError("The file's config is nested too deeply.") from error
+    if not isinstance(model, Layer):
+        raise ModelFileError(f"Expected a model. Received: {type(model).__name__}.")
+    return model

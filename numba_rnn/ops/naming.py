@@ -1,0 +1,29 @@
+"""Names that Keras would give: snake case of a class, made unique in the process."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+__all__ = ["clear_session", "snake_case", "unique_name"]
+
+_used: Counter[str] = Counter()
+
+
+def snake_case(name: str) -> str:
+    """`LSTM` to `lstm`, `SimpleRNN` to `simple_rnn`, `GlobalMaxPooling1D` to `global_max_pooling1d`."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def unique_name(prefix: str) -> str:
+    """`lstm` the first time, then `lstm_1`, `lstm_2`, ..."""
+    n = _used[prefix]
+    _used[prefix] += 1
+    return f"{prefix}_{n}" if n else prefix
+
+
+def clear_session() -> None:
+    """Forget every name given so far, as `keras.utils.clear_session` does."""
+    _used.clear()

@@ -1,0 +1,152 @@
+"""Tensors without numbers: a shape, a dtype, and the call that they come from. Graphs are recorded with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numba_rnn.ops.naming import snake_case, unique_name
+from numba_rnn.ops.tree import flatten, map_structure
+
+__all__ = ["History", "Node", "Operation", "Shape", "SymbolicTensor", "infer", "is_symbolic", "record"]
+
+Shape = tuple[int | None, ...]
+
+# Sizes that stand for an unknown batch and for the other unknown sizes when a shape is inferred by running. Two of each, to see
+# what depends on them; the second pair primes, large enough for an index into a sequence of unknown length (a guess).
+PROBES = ((2, 101), (3, 103))
+
+
+class Operation:
+    """What can be a node of a graph: a layer, or one of `numba_rnn.ops`."""
+
+    name: str
+
+    def __init__(self, name: str | None = None) -> None:
+        if name is not None and (not isinstance(name, str) or "/" in name):
+            raise ValueError(
+                f"Argument `name` must be a string and cannot contain character `/`. Received: name={name} "
+                f"(of type {type(name)})"
+            )
+        self.name = name or unique_name(snake_case(type(self).__name__))
+        self._inbound_nodes: list[Node] = []
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run on arrays, or record a node for symbolic tensors."""
+        raise NotImplementedError
+
+
+class History(NamedTuple):
+    """Where a symbolic tensor comes from: output `tensor_index` of the operation's call number `node_index`."""
+
+    operation: Operation
+    node_index: int
+    tensor_index: int
+
+
+class Node:
+    """One recorded call of an operation.
+
+    Attributes:
+        operation: what was called.
+        args, kwargs: what it was called with, symbolic tensors inside.
+        outputs: what it returned, the structure of symbolic tensors.
+    """
+
+    __slots__ = ("args", "input_tensors", "kwargs", "operation", "output_tensors", "outputs")
+
+    def __init__(self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
+        self.operation, self.args, self.kwargs, self.outputs = operation, args, kwargs, outputs
+        self.input_tensors = [t for t in flatten([list(args), kwargs]) if isinstance(t, SymbolicTensor)]
+        self.output_tensors: list[SymbolicTensor] = [t for t in flatten(outputs) if t is not None]
+
+
+class SymbolicTensor:
+    """A tensor of a graph under construction.
+
+    Attributes:
+        shape: sizes, None where unknown.
+        dtype: the name of the NumPy dtype.
+        name: the input's name, or that of the operation it comes from.
+    """
+
+    __array_ufunc__ = None  # NumPy arrays leave `array + tensor` to the tensor
+
+    def __init__(self, shape: Shape, dtype: Any = "float32", name: str | None = None) -> None:
+        self.shape = tuple(shape)
+        self.dtype = np.dtype(dtype).name
+        self.name = name or unique_name("keras_tensor")
+        self._keras_history: History | None = None
+        self._keras_mask: SymbolicTensor | None = None
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self.shape)
+
+    def __repr__(self) -> str:
+        return f"<SymbolicTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
+
+    def __bool__(self) -> bool:
+        raise TypeError("A symbolic tensor has no value: it cannot be used as a condition.")
+
+    def __len__(self) -> int:
+        raise TypeError("A symbolic tensor has no length; see its `shape`.")
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise TypeError(
+            "A symbolic tensor has no numbers, so NumPy functions cannot take it. Use the function of that name in `numba_rnn.ops`."
+        )
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape or self.shape[0] is None:
+            raise TypeError("A symbolic tensor can be iterated only where its first size is known.")
+        return (self[i] for i in range(self.shape[0]))
+
+    __hash__ = object.__hash__
+
+    def __getitem__(self, key: Any) -> Any:
+        """Filled in by `numba_rnn.ops.operators`, like the arithmetic."""
+        raise NotImplementedError
+
+
+def is_symbolic(tree: Any) -> bool:
+    """Whether any leaf is a symbolic tensor."""
+    return any(isinstance(leaf, SymbolicTensor) for leaf in flatten(tree))
+
+
+def record(operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> Any:
+    """Note a call of `operation` and tell the tensors in `outputs` where they come from; returns `outputs`."""
+    node = Node(operation, args, kwargs, outputs)
+    index = len(operation._inbound_nodes)
+    operation._inbound_nodes.append(node)
+    for i, tensor in enumerate(node.output_tensors):
+        tensor._keras_history = History(operation, index, i)
+    return outputs
+
+
+def infer(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The symbolic result of `function`, found by running it on zeros of two sizes: a size that differs is unknown."""
+    runs = []
+    for sizes in PROBES:
+
+        def concrete(leaf: Any, sizes: tuple[int, int] = sizes) -> Any:
+            return _zeros(leaf, sizes) if isinstance(leaf, SymbolicTensor) else leaf
+
+        with np.errstate(all="ignore"):
+            runs.append(function(*map_structure(concrete, args), **map_structure(concrete, kwargs)))
+    return map_structure(_merge, *runs)
+
+
+def _zeros(tensor: SymbolicTensor, sizes: tuple[int, int]) -> Any:
+    shape = [n if n is not None else sizes[min(axis, 1)] for axis, n in enumerate(tensor.shape)]
+    return np.zeros(shape, tensor.dtype)
+
+
+def _merge(a: Any, b: Any) -> SymbolicTensor | None:
+    if a is None:
+        return None
+    a, b = np.asarray(a), np.asarray(b)
+    return SymbolicTensor(tuple(m if m == n else None for m, n in zip(a.shape, b.shape, strict=True)), a.dtype)
