@@ -1,0 +1,6 @@
+"""The suite: cells by shapes, layers, starting, and the peers."""
+
+import os
+
+# Before NumPy is imported by any benchmark: the oracle's and the peers' BLAS must not fight over the cores.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,0 +1,63 @@
+"""What a process pays before its first prediction: importing, compiling once, and finding what was compiled."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+IMPORT = "import numba_rnn"
+FIRST = """
+import numpy, numba_rnn
+layer = numba_rnn.layers.{layer}(128)
+assert layer(numpy.ones((1, 10, 64), "float32")).shape == (1, 128)
+"""
+
+
+def seconds(code: str, cache: str) -> float:
+    """How long a fresh interpreter takes from its start to its end, its compiled kernels kept in the folder `cache`."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": cache}
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, stdin=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def import_seconds() -> float:
+    """The whole process of `import numba_rnn`, the interpreter's own start included: the best of five."""
+    with tempfile.TemporaryDirectory() as cache:
+        return min(seconds(IMPORT, cache) for _ in range(5))
+
+
+def first_prediction_seconds(layer: str) -> tuple[float, float]:
+    """A process that predicts once: the first with an empty cache, so that it compiles, then the best of three."""
+    with tempfile.TemporaryDirectory() as cache:
+        cold = seconds(FIRST.format(layer=layer), cache)
+        return cold, min(seconds(FIRST.format(layer=layer), cache) for _ in range(3))
+
+
+def track_import() -> float:
+    return import_seconds()
+
+
+track_import.unit = "s"
+
+
+class FirstPrediction:
+    """Cold and cached, a layer each."""
+
+    params = ("SimpleRNN", "LSTM", "GRU")
+    param_names = ("layer",)
+    timeout = 600
+
+    def setup_cache(self) -> dict[str, tuple[float, float]]:
+        return {layer: first_prediction_seconds(layer) for layer in self.params}
+
+    def track_cold(self, measured: dict[str, tuple[float, float]], layer: str) -> float:
+        return measured[layer][0]
+
+    def track_cached(self, measured: dict[str, tuple[float, float]], layer: str) -> float:
+        return measured[layer][1]
+
+    track_cold.unit = track_cached.unit = "s"
