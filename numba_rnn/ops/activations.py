@@ -25,8 +25,8 @@ def linear(x: Array) -> Array:
 
 def relu(x: Array, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Array:
     """max(x, 0); with Keras' `ReLU` layer's options, negative_slope (x - threshold) below `threshold`, cut at `max_value`."""
-    y = np.where(x >= threshold, x, np.asarray(negative_slope, x.dtype) * (x - np.asarray(threshold, x.dtype)))
-    y = np.where(np.isnan(x), x, y)
+    below = np.asarray(negative_slope, x.dtype) * (x - np.asarray(threshold, x.dtype)) if negative_slope else np.zeros_like(x)
+    y = np.where(x < threshold, below, x)  # NaN stays NaN
     return y if max_value is None else np.minimum(y, np.asarray(max_value, x.dtype))
 
 

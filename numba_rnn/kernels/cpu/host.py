@@ -1,0 +1,64 @@
+"""What this processor offers: lanes of a vector, registers, cache; and the tile shapes that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from numba_rnn.config import settings
+
+__all__ = ["TileShape", "host_lanes", "l2_bytes", "tile_shape"]
+
+
+@dataclass(frozen=True)
+class TileShape:
+    """A tile of `rows` batch rows by `panels` panels, and the panels of the one-row tile."""
+
+    rows: int
+    panels: int
+    row_panels: int
+
+
+@cache
+def _features() -> frozenset[str]:
+    from numba.core.codegen import get_host_cpu_features
+
+    return frozenset(f[1:] for f in get_host_cpu_features().split(",") if f.startswith("+"))
+
+
+def host_lanes() -> int:
+    """float32 lanes of a vector: forced by `settings.lanes`, otherwise the host's widest."""
+    if settings.lanes:
+        return settings.lanes
+    features = _features()
+    return 16 if "avx512vl" in features else 8 if "avx2" in features else 4
+
+
+@cache
+def tile_shape(lanes: int, gates: int) -> TileShape:
+    """The tile for so many float32 lanes and gates.
+
+    AVX-512 and NEON have 32 registers, AVX2 and SSE 16. The accumulators take three quarters of them; the held operand and one
+    streamed value take the rest. The rows for 16 registers were measured on Zen 3, those for 32 on Zen 4.
+    """
+    registers = 32 if lanes == 16 or "neon" in _features() else 16
+    accumulators = registers * 3 // 4
+    panels = max(1, 4 // gates) if registers == 32 else max(1, 3 // gates)
+    rows = max(1, accumulators // (panels * gates))
+    return TileShape(rows, panels, max(1, 8 // gates))
+
+
+@cache
+def l2_bytes() -> int:
+    """The size of a core's second-level cache; 512 KiB where the system does not say."""
+    for index in range(5):
+        folder = Path(f"/sys/devices/system/cpu/cpu0/cache/index{index}")
+        try:
+            if (folder / "level").read_text().strip() == "2":
+                return int(np.int64((folder / "size").read_text().strip().rstrip("K"))) * 1024
+        except (OSError, ValueError):
+            continue
+    return 512 * 1024

@@ -1,0 +1,170 @@
+"""The CPU backend: compiles a kernel for each kind of recurrence, packs weights for it, and calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from numba_rnn._typing import Array
+from numba_rnn.cells import CELLS
+from numba_rnn.kernels.backend import CellWeights, Recurrence, ScanOptions
+from numba_rnn.kernels.cpu import threads
+from numba_rnn.kernels.cpu.host import host_lanes, l2_bytes, tile_shape
+from numba_rnn.kernels.cpu.ops import ACTIVATIONS
+from numba_rnn.kernels.cpu.pack import PackedWeights, aligned, pack_bias, pack_matrix, pack_weights
+from numba_rnn.kernels.cpu.product import build_linear
+from numba_rnn.kernels.cpu.scan import BACKWARDS, SEQUENCES, ZERO_MASKED, build_scan
+from numba_rnn.kernels.fingerprint import fingerprint
+from numba_rnn.progress import compiling
+
+__all__ = ["CPU"]
+
+Kernel = Callable[..., int]
+
+
+@cache
+def _source() -> int:
+    return fingerprint("cells", "kernels/cpu")
+
+
+def _lanes(dtype: np.dtype[Any]) -> int:
+    return max(2, host_lanes() * 4 // dtype.itemsize)
+
+
+@cache
+def _jitable(function: Callable[..., Any]) -> Callable[..., Any]:
+    from numba.extending import register_jitable
+
+    registered: Callable[..., Any] = register_jitable(function)
+    return registered
+
+
+@cache
+def _kernel(cell: str, act: str, rec: str, lanes: int, register_lanes: int, parallel: bool) -> Kernel:
+    spec = CELLS[cell]
+    G = len(spec.gates)
+    first = spec.first or G
+    run: Kernel = build_scan(
+        _source(), parallel, lanes, G, first, len(spec.states), len(spec.extra),
+        tile_shape(register_lanes, G), tile_shape(register_lanes, max(first, G - first)),
+        _jitable(spec.update), _jitable(spec.gate or spec.update), ACTIVATIONS[act], ACTIVATIONS[rec],
+    )  # fmt: skip
+    return run
+
+
+@cache
+def _linear_kernel(lanes: int, register_lanes: int) -> Kernel:
+    shape = tile_shape(register_lanes, 1)
+    run: Kernel = build_linear(_source(), lanes, shape.rows, shape.panels, shape.row_panels)
+    return run
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A cell ready to run: its weights in panels and how to find its kernels."""
+
+    recurrence: Recurrence
+    packed: PackedWeights
+    lanes: int
+    register_lanes: int
+    D: int
+    H: int
+    rows: int
+    serial: Kernel
+    no_mask: Array
+    no_state: tuple[Array, ...]
+    weights: tuple[Array, ...]
+
+    def parallel(self) -> Kernel:
+        """The kernel that shares rows among threads; compiled when first needed."""
+        r = self.recurrence
+        return _kernel(r.spec.name, r.activation or "", r.recurrent_activation or "", self.lanes, self.register_lanes, True)
+
+
+class CPU:
+    """Runs every cell whose activations act unit by unit."""
+
+    name = "cpu"
+
+    def supports(self, recurrence: Recurrence) -> str | None:
+        """None, or why the reference has to run it."""
+        for name in (recurrence.activation, recurrence.recurrent_activation):
+            if name is None:
+                return "an activation is a Python function"
+            if name not in ACTIVATIONS:
+                return f"activation {name!r} mixes the units of a row"
+        return None
+
+    def describe(self, recurrence: Recurrence) -> str:
+        """The kernel in words."""
+        lanes = _lanes(recurrence.dtype)
+        return f"fused {recurrence.spec.name} kernel, {recurrence.dtype} x {lanes} SIMD lanes"
+
+    def prepare(self, recurrence: Recurrence, weights: CellWeights) -> Prepared:
+        """Pack the weights and compile the serial kernel, or take it from the disk cache."""
+        spec, dtype = recurrence.spec, recurrence.dtype
+        lanes, register_lanes = _lanes(dtype), host_lanes()
+        G, S = len(spec.gates), len(spec.states)
+        packed = pack_weights(weights, G, spec.first or G, lanes)
+        act, rec = recurrence.activation or "", recurrence.recurrent_activation or ""
+        D, H = weights.kernel.shape[0], weights.recurrent_kernel.shape[0]
+        prepared = Prepared(
+            recurrence, packed, lanes, register_lanes, D, H, tile_shape(register_lanes, G).rows,
+            _kernel(spec.name, act, rec, lanes, register_lanes, False),
+            np.zeros((0, 0), np.bool_), (np.zeros((0, 0), dtype),) * S,
+            (packed.kernel, packed.bias, packed.first, packed.first_bias, packed.rest, packed.rest_bias, packed.extra),
+        )  # fmt: skip
+        with compiling(f"{spec.name} ({act}, {rec}) {dtype}"):
+            self.scan(prepared, np.zeros((1, 1, D), dtype), None, None, ScanOptions())
+        return prepared
+
+    def scan(
+        self,
+        prepared: Prepared,
+        x: Array,
+        mask: Array | None,
+        initial_state: tuple[Array, ...] | None,
+        options: ScanOptions,
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Run the whole sequence; see `Backend.scan`."""
+        B, T, D = x.shape
+        H, dtype, spec = prepared.H, x.dtype, prepared.recurrence.spec
+        G = len(spec.gates)
+        y = np.empty((B, T, H) if options.return_sequences else (B, H), dtype)
+        last = np.empty((len(spec.states), B, H), dtype)
+        flags = (
+            BACKWARDS * options.go_backwards
+            | SEQUENCES * options.return_sequences
+            | ZERO_MASKED * options.zero_output_for_mask
+        )
+        block, workers = threads.split(B, B * T * (D + H) * G * H, prepared.rows)
+        # The projected input of a chunk of steps takes about half of the second-level cache.
+        row_bytes = -(-H // prepared.lanes) * prepared.lanes * G * dtype.itemsize
+        chunk = min(T, max(1, l2_bytes() // 2 // (block * row_bytes)))
+        args = (
+            x,
+            prepared.no_mask if mask is None else mask,
+            prepared.no_state if initial_state is None else initial_state,
+            *prepared.weights, y, last, flags, chunk, block,
+        )  # fmt: skip
+        if workers > 1:
+            with threads.parallel_region() as allowed:
+                if allowed:
+                    prepared.parallel()(*args, workers)
+                    return y, tuple(last)
+        prepared.serial(*args, workers)
+        return y, tuple(last)
+
+    def linear(self, x: Array, kernel: Array, bias: Array | None) -> Array:
+        """`x @ kernel + bias` by the register tile."""
+        lanes = _lanes(kernel.dtype)
+        H = kernel.shape[1]
+        w = pack_matrix(kernel, 1, lanes)
+        b = pack_bias(np.zeros(H, kernel.dtype) if bias is None else bias, 1, lanes)
+        y = aligned((len(x), len(w) * lanes), kernel.dtype)
+        _linear_kernel(lanes, host_lanes())(x, w, b, y)
+        return np.ascontiguousarray(y[:, :H])

@@ -1,0 +1,77 @@
+"""Weights from Keras' layout into panels: whole vectors, all gates of a group of units side by side, aligned to a cache line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from numba_rnn._typing import Array
+from numba_rnn.kernels.backend import CellWeights
+
+__all__ = ["CACHE_LINE", "PackedWeights", "aligned", "pack_bias", "pack_matrix", "pack_weights"]
+
+CACHE_LINE = 64  # bytes; a vector that straddles two lines costs two loads
+
+
+@dataclass(frozen=True)
+class PackedWeights:
+    """A cell's weights as the kernel reads them, HB = ceil(H / lanes) panels.
+
+    Attributes:
+        kernel: (HB, D, G, lanes).
+        bias: (HB, G, lanes).
+        first, first_bias: the recurrent kernel of the gates that h itself multiplies, (HB, H, F, lanes) and (HB, F, lanes).
+        rest, rest_bias: the other gates', (HB, H, G-F, lanes) and (HB, G-F, lanes).
+        extra: (HB, E, lanes).
+    """
+
+    kernel: Array
+    bias: Array
+    first: Array
+    first_bias: Array
+    rest: Array
+    rest_bias: Array
+    extra: Array
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
+    """A zeroed array that starts on a cache line."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    raw = np.zeros(size + CACHE_LINE, np.uint8)
+    start = -raw.ctypes.data % CACHE_LINE
+    return raw[start : start + size].view(dtype).reshape(shape)
+
+
+def pack_matrix(w: Array, gates: int, lanes: int) -> Array:
+    """(K, G*H) to (HB, K, G, lanes), zeros past H."""
+    K = w.shape[0]
+    H = w.shape[1] // gates if gates else 0
+    panels = -(-H // lanes)
+    packed = aligned((panels, K, gates, lanes), w.dtype)
+    by_gate = w.reshape(K, gates, H)
+    for j in range(panels):
+        units = by_gate[:, :, j * lanes : (j + 1) * lanes]
+        packed[j, :, :, : units.shape[2]] = units
+    return packed
+
+
+def pack_bias(b: Array, gates: int, lanes: int) -> Array:
+    """(G*H,) to (HB, G, lanes), zeros past H."""
+    return pack_matrix(b.reshape(1, -1), gates, lanes)[:, 0]
+
+
+def pack_weights(weights: CellWeights, gates: int, first: int, lanes: int) -> PackedWeights:
+    """Pack a cell's weights; `first` gates are multiplied by h itself."""
+    w = weights
+    H = w.recurrent_kernel.shape[0]
+    cut = first * H
+    return PackedWeights(
+        kernel=pack_matrix(w.kernel, gates, lanes),
+        bias=pack_bias(w.bias, gates, lanes),
+        first=pack_matrix(w.recurrent_kernel[:, :cut], first, lanes),
+        first_bias=pack_bias(w.recurrent_bias[:cut], first, lanes),
+        rest=pack_matrix(w.recurrent_kernel[:, cut:], gates - first, lanes),
+        rest_bias=pack_bias(w.recurrent_bias[cut:], gates - first, lanes),
+        extra=pack_bias(w.extra.reshape(-1), len(w.extra), lanes),
+    )

@@ -1,0 +1,163 @@
+"""The time loop: projects the input a chunk of steps at a time, multiplies h by the recurrent weights, calls the cell. It names no cell.
+
+What the disk cache needs: the compiled closure captures integers and plain functions of importable modules, nothing else;
+intrinsics and helpers stay at module level, parametrised by literal integers. A captured intrinsic or jitted function is pickled
+with a random id and misses the cache in every new process.
+"""
+
+import numpy as np
+from numba import njit, prange
+from numba.extending import register_jitable
+
+from numba_rnn.config import settings
+from numba_rnn.kernels.cpu.product import literal_jitable, product
+from numba_rnn.kernels.cpu.simd import load_tuple, store, store_tail
+
+__all__ = ["BACKWARDS", "SEQUENCES", "ZERO_MASKED", "build_scan"]
+
+BACKWARDS, SEQUENCES, ZERO_MASKED = 1, 2, 4  # bits of `flags`
+
+
+@register_jitable
+def workspace(size, like):
+    """`size` elements that start on a cache line: the array and the offset of the first."""
+    line = 64 // like.itemsize
+    raw = np.empty(size + line, like.dtype)
+    return raw, (-raw.ctypes.data % 64) // like.itemsize
+
+
+@literal_jitable
+def project(lanes, rows, panels, row_panels, gates, x, r0, n, T, D, step0, steps, backwards, w, bias, z, zo, width):
+    """z[step, row] = x W + b for `steps` steps from `step0` and n rows from r0; z rows are `width` apart.
+
+    The tiles run along whichever is longer, rows or steps; both are strides of x as the user has it.
+    """
+    HB = width // (gates * lanes)
+    dt = -D if backwards else D
+    t0 = T - 1 - step0 if backwards else step0
+    if n >= steps:
+        for s in range(steps):
+            product(lanes, rows, panels, row_panels, gates, x, (r0 * T + t0) * D + s * dt, T * D, n,
+                    w, 0, D, 0, HB, bias, z, zo + s * n * width, width)  # fmt: skip
+    else:
+        for r in range(n):
+            product(lanes, rows, panels, row_panels, gates, x, ((r0 + r) * T + t0) * D, dt, steps,
+                    w, 0, D, 0, HB, bias, z, zo + r * width, n * width)  # fmt: skip
+
+
+@register_jitable
+def first_valid_steps(mask, r0, n, backwards):
+    """For each row the first step, in processing order, that counts: before it, the output is zeros."""
+    T = mask.shape[1]
+    first = np.full(n, T)
+    for r in range(n):
+        for step in range(T - 1, -1, -1):
+            if mask[r0 + r, T - 1 - step if backwards else step]:
+                first[r] = step
+    return first
+
+
+def build_scan(fingerprint, parallel, lanes, gates, first, states, extra, shape, rest_shape, update, gate, act, rec):
+    """A compiled `run` for one cell, its activations, one dtype and one vector width; everything else is a run-time argument.
+
+    run(x, mask, initial, kernel, bias, first_w, first_b, rest_w, rest_b, p, y, last, flags, chunk, block, workers)
+        x (B, T, D); mask bool (B, T) or empty; initial: S arrays (B, H) or empty; packed weights (`pack.PackedWeights`);
+        y (B, T, H) or (B, H), written; last (S, B, H), written; chunk: steps projected at once; block: rows a worker takes.
+    Returns the fingerprint it was compiled with.
+    """
+    rows, panels, row_panels = shape.rows, shape.panels, shape.row_panels
+    rest_rows, rest_panels, rest_row_panels = rest_shape.rows, rest_shape.panels, rest_shape.row_panels
+    rest = gates - first
+    two_phase = rest > 0
+    tail = states - 1
+
+    @njit(nogil=True, cache=settings.cache, parallel=parallel, error_model="numpy")
+    def run(x, mask, initial, kernel, bias, first_w, first_b, rest_w, rest_b, p, y, last, flags, chunk, block, workers):
+        B, T, D = x.shape
+        H = last.shape[2]
+        HB = (H + lanes - 1) // lanes
+        width, hs, cs = HB * gates * lanes, (HB + 1) * lanes, HB * tail * lanes
+        backwards, sequences, zero_masked = flags & 1 != 0, flags & 2 != 0, flags & 4 != 0
+        masked = mask.size > 0
+        for worker in prange(workers):
+            r0 = worker * block
+            n = min(block, B - r0)
+            # One workspace: z (chunk, n, width), h twice (n, hs), the other states (n, HB, S-1, lanes), the recurrent
+            # products (n, span, F or G-F, lanes) and, for a two-phase cell, the gated h (n, hs).
+            span = HB if two_phase or n * HB * gates * lanes <= 2048 else panels
+            fw, rw = span * first * lanes, span * rest * lanes
+            size = chunk * n * width + 2 * n * hs + n * cs + n * fw + n * rw + n * hs
+            ws, zo = workspace(size, x)
+            ho = zo + chunk * n * width
+            other = ho + n * hs
+            co = other + n * hs
+            fo = co + n * cs
+            ro = fo + n * fw
+            go = ro + n * rw
+            ws[ho : fo] = 0
+            if initial[0].size > 0:
+                for r in range(n):
+                    for i in range(H):
+                        ws[ho + r * hs + i] = initial[0][r0 + r, i]
+                        for s in range(tail):
+                            ws[co + r * cs + (i // lanes * tail + s) * lanes + i % lanes] = initial[s + 1][r0 + r, i]
+            first_valid = first_valid_steps(mask, r0, n, backwards) if masked else np.empty(0, np.intp)
+
+            for step in range(T):
+                if step % chunk == 0:
+                    project(lanes, rows, panels, row_panels, gates, x, r0, n, T, D, step, min(chunk, T - step), backwards,
+                            kernel, bias, ws, zo, width)  # fmt: skip
+                zt = zo + step % chunk * n * width
+                t = T - 1 - step if backwards else step
+                if two_phase:
+                    product(lanes, rest_rows, rest_panels, rest_row_panels, first, ws, ho, hs, n, first_w, 0, H, 0, HB, first_b,
+                            ws, fo, fw)  # fmt: skip
+                    for r in range(n):
+                        for j in range(HB):
+                            xs = load_tuple(lanes, gates, ws, zt + r * width + j * gates * lanes)
+                            rs = load_tuple(lanes, first, ws, fo + r * fw + j * first * lanes)
+                            ps = load_tuple(lanes, extra, p, j * extra * lanes)
+                            ss = load_tuple(lanes, 1, ws, ho + r * hs + j * lanes) + load_tuple(
+                                lanes, tail, ws, co + r * cs + j * tail * lanes
+                            )
+                            store(ws, go + r * hs + j * lanes, gate(act, rec, xs, rs, ss, ps), lanes)
+                    product(lanes, rest_rows, rest_panels, rest_row_panels, rest, ws, go, hs, n, rest_w, 0, H, 0, HB, rest_b,
+                            ws, ro, rw)  # fmt: skip
+                for j0 in range(0, HB, span):
+                    j1 = min(HB, j0 + span)
+                    if not two_phase:
+                        product(lanes, rows, panels, row_panels, first, ws, ho, hs, n, first_w, 0, H, j0, j1, first_b,
+                                ws, fo, fw)  # fmt: skip
+                    for r in range(n):
+                        counts = not masked or mask[r0 + r, t]
+                        yo = ((r0 + r) * T + step) * H if sequences else (r0 + r) * H
+                        for j in range(j0, j1):
+                            h = ho + r * hs + j * lanes
+                            if counts:
+                                xs = load_tuple(lanes, gates, ws, zt + r * width + j * gates * lanes)
+                                rs = load_tuple(lanes, first, ws, fo + r * fw + (j - j0) * first * lanes) + load_tuple(
+                                    lanes, rest, ws, ro + r * rw + (j - j0) * rest * lanes
+                                )
+                                ps = load_tuple(lanes, extra, p, j * extra * lanes)
+                                c = co + r * cs + j * tail * lanes
+                                ss = load_tuple(lanes, 1, ws, h) + load_tuple(lanes, tail, ws, c)
+                                new = update(act, rec, xs, rs, ss, ps)
+                                store_tail(ws, c, new)
+                                hv = new[0]
+                                yv = hv
+                            else:
+                                hv = load_tuple(lanes, 1, ws, h)[0]
+                                yv = hv * 0.0 if zero_masked or step < first_valid[r] else hv
+                            store(ws, other + r * hs + j * lanes, hv, lanes)
+                            if sequences or step == T - 1:
+                                store(y, yo + j * lanes, yv, H - j * lanes)
+                ho, other = other, ho
+
+            for r in range(n):
+                for i in range(H):
+                    last[0, r0 + r, i] = ws[ho + r * hs + i]
+                    for s in range(tail):
+                        last[s + 1, r0 + r, i] = ws[co + r * cs + (i // lanes * tail + s) * lanes + i % lanes]
+        return fingerprint
+
+    return run

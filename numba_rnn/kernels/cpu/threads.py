@@ -1,0 +1,55 @@
+"""Who runs what: how many workers share the rows of a batch, and where the parallel kernel may run at all."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from numba_rnn.config import settings
+
+__all__ = ["parallel_region", "split"]
+
+# Multiply-adds below which a second thread costs more than it brings: about 20 us of work. A guess, to be measured.
+WORTH_A_THREAD = 1_000_000
+
+_forked = False
+_used = False
+_region = threading.Lock()
+
+
+def _after_fork() -> None:
+    global _forked, _region  # noqa: PLW0603
+    _forked, _region = _used, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def split(B: int, madds: int, rows: int) -> tuple[int, int]:
+    """How to share B rows: rows a worker takes, a multiple of the tile's `rows` unless one worker takes all, and workers."""
+    if settings.threads == 1 or B <= rows or madds < WORTH_A_THREAD:
+        return B, 1
+    from numba import config, get_num_threads
+
+    most = min(settings.threads or get_num_threads(), config.NUMBA_NUM_THREADS, madds // WORTH_A_THREAD + 1)
+    block = -(-(-(-B // most)) // rows) * rows
+    return block, -(-B // block)
+
+
+class parallel_region:  # noqa: N801 (used as a function)
+    """`with parallel_region() as allowed`: whether the parallel kernel may be entered here and now.
+
+    Numba's `workqueue` layer aborts the process when two threads enter, and OpenMP's when a forked child does; both get the
+    serial kernel instead, as does a thread that finds another one inside.
+    """
+
+    def __enter__(self) -> bool:
+        global _used  # noqa: PLW0603
+        self.held = not _forked and _region.acquire(blocking=False)
+        _used = _used or self.held
+        return self.held
+
+    def __exit__(self, *exc: object) -> None:
+        if self.held:
+            _region.release()
