@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from numba_rnn.errors import ModelFileError
+from numba_rnn.initializers import Stored
 from numba_rnn.layers.registry import LAYERS
 from numba_rnn.ops.activations import get_activation
 
@@ -37,11 +38,12 @@ def keras_version() -> tuple[int, int]:
 
 def serialize(value: Any) -> Any:
     """Keras' JSON for a constructor's argument: a layer or initializer, an activation, plain data."""
+    if isinstance(value, Stored):
+        return value.description
     if hasattr(value, "get_config"):
-        cls = type(value)
         return {
             "module": getattr(value, "keras_module", "keras.layers"),
-            "class_name": cls.__name__,
+            "class_name": getattr(value, "keras_class_name", type(value).__name__),
             "config": value.get_config(),
             "registered_name": getattr(value, "keras_registered_name", None),
             **_build_config(value),

@@ -1,0 +1,137 @@
+"""One decorator that makes a NumPy function an operation: it runs on arrays and records a node for symbolic tensors."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numba_rnn.errors import ModelFileError
+from numba_rnn.ops.naming import snake_case, unique_name
+from numba_rnn.ops.symbolic import Operation, SymbolicTensor, infer, is_symbolic, record
+from numba_rnn.ops.tree import flatten
+
+__all__ = ["OPS", "Kind", "Op", "op", "op_from_config"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An operation as data.
+
+    Attributes:
+        class_name, module: what Keras calls it in a file.
+        function: what it computes, in NumPy.
+        tensors: how many of its first parameters are tensors (or numbers, or a key); the rest are options.
+        signature: of `function`.
+    """
+
+    class_name: str
+    module: str
+    function: Callable[..., Any]
+    tensors: int
+    signature: inspect.Signature
+
+    @property
+    def options(self) -> list[inspect.Parameter]:
+        """The parameters that a node's config holds."""
+        return list(self.signature.parameters.values())[self.tensors :]
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """The result on arrays, in Keras' dtype: 64 bits only where an input has them."""
+        result = self.function(*args, **kwargs)
+        if isinstance(result, (list, tuple)):
+            return [_narrow(np.asarray(r), args) for r in result]
+        return _narrow(np.asarray(result), args)
+
+
+OPS: dict[str, Kind] = {}
+NARROW = {np.dtype(np.float64): np.dtype(np.float32), np.dtype(np.int64): np.dtype(np.int32)}
+
+
+def _narrow(result: Any, inputs: Any) -> Any:
+    # NumPy widens where Keras does not: int32 and float32 make float64, the sum of int32 is int64.
+    wide = NARROW.get(result.dtype)
+    if wide is None or any(getattr(leaf, "dtype", None) == result.dtype for leaf in flatten(inputs)):
+        return result
+    return result.astype(wide)
+
+
+class Op(Operation):
+    """An operation with its options: a node's operation, or called on arrays."""
+
+    def __init__(self, kind: Kind, options: dict[str, Any], name: str | None = None) -> None:
+        super().__init__(name or unique_name(snake_case(kind.class_name)))
+        self.kind, self.options = kind, options
+        self.keras_class_name = self.keras_registered_name = kind.class_name
+        self.keras_module = kind.module
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The result, or the symbolic result."""
+        if is_symbolic([args, kwargs]):
+            return record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
+        return self.kind.run(*args, **kwargs, **self.options)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """The symbolic result."""
+        return infer(functools.partial(self.kind.run, **self.options), *args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The name and the options."""
+        return {"name": self.name, **self.options}
+
+
+def op(class_name: str, module: str = "keras.src.ops.numpy", tensors: int = 1) -> Callable[..., Callable[..., Any]]:
+    """Decorator: the function becomes the operation that Keras calls `class_name`."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        kind = OPS[class_name] = Kind(class_name, module, function, tensors, inspect.signature(function))
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if not is_symbolic([args, kwargs]):
+                return kind.run(*args, **kwargs)
+            bound = kind.signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            names = list(bound.arguments)
+            options = {n: _plain(bound.arguments[n]) for n in names[tensors:]}
+            return Op(kind, options)(*(bound.arguments[n] for n in names[:tensors]))
+
+        return call
+
+    return decorate
+
+
+def _plain(option: Any) -> Any:
+    if isinstance(option, SymbolicTensor):
+        raise TypeError(f"An option of an operation must be a plain value. Received: {option}.")
+    if isinstance(option, (np.dtype, type)):
+        return np.dtype(option).name
+    return option
+
+
+def op_from_config(class_name: str, config: dict[str, Any]) -> Op:
+    """The operation that a file names.
+
+    Raises:
+        ModelFileError: there is none of that name, or it has no such option.
+    """
+    kind = OPS.get(class_name)
+    if kind is None:
+        raise ModelFileError(
+            f"The file's graph has the operation {class_name!r}, which this library does not have. It has: "
+            f"{', '.join(sorted(OPS))}."
+        )
+    options = {p.name: p.default for p in kind.options}
+    for key, value in config.items():
+        if key in options:
+            options[key] = value
+        elif key != "name" and value not in (None, False):
+            raise ModelFileError(f"The file's operation {class_name!r} has the unknown option {key!r} = {value!r}.")
+    missing = [key for key, value in options.items() if value is inspect.Parameter.empty]
+    if missing:
+        raise ModelFileError(f"The file's operation {class_name!r} lacks the option {missing[0]!r}.")
+    return Op(kind, options, config.get("name"))
