@@ -195,19 +195,62 @@ def test_light_import_can_be_seen_to_fail() -> None:
 # --- cells ----------------------------------------------------------------------------------------------------------
 
 
-def unexplained(spec: CellSpec, doc: str) -> list[str]:
+def unexplained(states: tuple[str, ...], doc: str) -> list[str]:
     """What a cell's module does not say: an equation for each new state, and where they come from."""
-    missing = [f"{s}' = ..." for s in spec.states if not re.search(rf"^ +{re.escape(s)}' = ", doc, re.MULTILINE)]
+    missing = [f"{s}' = ..." for s in states if not re.search(rf"^ +{re.escape(s)}' = ", doc, re.MULTILINE)]
     return missing + ([] if "Source:" in doc else ["Source: ..."])
 
 
 @pytest.mark.parametrize("spec", CELLS.values(), ids=CELLS.keys())
 def test_cell_states_its_equations(spec: CellSpec) -> None:
     doc = sys.modules[spec.update.__module__].__doc__ or ""
-    assert unexplained(spec, doc) == []
+    assert unexplained(spec.states, doc) == []
 
 
 def test_missing_equations_are_seen() -> None:
     doc = sys.modules[CELLS["lstm"].update.__module__].__doc__ or ""
-    assert unexplained(CELLS["lstm"], doc.replace("c' = ", "c = ")) == ["c' = ..."]
-    assert unexplained(CELLS["lstm"], doc.replace("Source:", "")) == ["Source: ..."]
+    assert unexplained(("h", "c"), doc.replace("c' = ", "c = ")) == ["c' = ..."]
+    assert unexplained(("h", "c"), doc.replace("Source:", "")) == ["Source: ..."]
+
+
+# --- the worked example of CONTRIBUTING.md ----------------------------------------------------------------------------
+
+ADDED_CELL = """
+import numpy as np
+import numba_rnn
+from numba_rnn import config, functional
+from numba_rnn.cells import CELLS
+
+cell, rng = CELLS["ugrnn"], np.random.default_rng(5)
+x, h = rng.normal(size=(3, 4, 5)), np.zeros((3, 7))
+W, U, b = (rng.normal(size=shape) for shape in ((5, 14), (7, 14), (14,)))
+for t in range(4):
+    g, n = np.split(x[:, t] @ W + b + h @ U, 2, -1)
+    g, n = 1 / (1 + np.exp(-g)), np.tanh(n)
+    h = g * h + (1 - g) * n
+for device in ("reference", "cpu"):
+    with config.device(device):
+        y, _ = functional.scan(functional.prepare(cell, W, U, b), x)
+    assert abs(y - h).max() < 1e-13, device
+print(numba_rnn.__file__)
+"""
+
+
+def test_adding_a_cell_takes_one_file_and_one_line(tmp_path: Path) -> None:
+    section = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("\n## Adding a cell\n")[1].split("\n## ")[0]
+    new_file, import_line = re.findall(r"^```python\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    assert import_line.count("\n") == 1
+    assert complaints(new_file) == []
+    assert unexplained(("h",), ast.get_docstring(ast.parse(new_file), clean=False) or "") == []
+
+    copy = tmp_path / "numba_rnn"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "cells/ugrnn.py").write_text(new_file, encoding="utf-8")
+    with (copy / "cells/__init__.py").open("a", encoding="utf-8") as file:
+        file.write(import_line)
+    command = [sys.executable, "-W", "error", "-c", ADDED_CELL]
+    result = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == str(copy / "__init__.py")
