@@ -70,11 +70,11 @@ def onnx_runtime(cell: str, x: np.ndarray, H: int) -> Callable[[], np.ndarray]:
     return lambda: session.run(None, feed)[0]
 
 
-def best(calls: list[Callable[[], Any]], total: float = TOTAL) -> list[float]:
+def best(calls: list[Callable[[], Any]]) -> list[float]:
     """The shortest time of each call, in seconds, the calls taking turns."""
     minima = [float("inf")] * len(calls)
     clock = time.perf_counter
-    end = clock() + total * len(calls)
+    end = clock() + TOTAL * len(calls)
     while clock() < end:
         for i, call in enumerate(calls):
             turn = clock() + TURN

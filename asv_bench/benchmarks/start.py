@@ -10,8 +10,9 @@ import time
 
 IMPORT = "import numba_rnn"
 FIRST = """
-import numpy, numba_rnn
-layer = numba_rnn.layers.{layer}(128)
+import numpy
+from numba_rnn import layers
+layer = layers.{layer}(128)
 assert layer(numpy.ones((1, 10, 64), "float32")).shape == (1, 128)
 """
 
