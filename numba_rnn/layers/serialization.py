@@ -18,17 +18,19 @@ from numba_rnn.ops.activations import get_activation
 __all__ = ["decode", "deserialize", "keras_version", "reading", "serialize"]
 
 _version: ContextVar[tuple[int, int]] = ContextVar("keras_version", default=(3, 15))
+_custom: ContextVar[dict[str, type] | None] = ContextVar("custom_objects", default=None)
 _RECURRENT_WRAPPERS = {"RNN", "SimpleRNN", "LSTM", "GRU", "Bidirectional", "TimeDistributed"}
 
 
 @contextlib.contextmanager
-def reading(version: tuple[int, int]) -> Iterator[None]:
-    """Inside, `deserialize` reads configs as this version of Keras wrote them."""
-    token = _version.set(version)
+def reading(version: tuple[int, int], custom_objects: dict[str, type] | None = None) -> Iterator[None]:
+    """Inside, `deserialize` reads configs as this version of Keras wrote them and makes the user's own classes too."""
+    tokens = _version.set(version), _custom.set(custom_objects)
     try:
         yield
     finally:
-        _version.reset(token)
+        _version.reset(tokens[0])
+        _custom.reset(tokens[1])
 
 
 def keras_version() -> tuple[int, int]:
@@ -99,9 +101,11 @@ def deserialize(config: Any) -> Any:
     if not isinstance(config, dict) or not isinstance(config.get("class_name"), str):
         raise ModelFileError(f"Expected an object with a `class_name`. Received: {str(config)[:200]}.")
     name, options = config["class_name"], config.get("config", {})
-    cls: Any = LAYERS.get(name)
     registered = config.get("registered_name")
-    if cls is None or registered not in (None, name):
+    custom = _custom.get() or {}
+    own = next((custom[key] for key in (registered, name) if isinstance(key, str) and key in custom), None)
+    cls: Any = own or LAYERS.get(name)
+    if cls is None or (own is None and registered not in (None, name)):
         raise ModelFileError(_unknown(name, config.get("module"), registered))
     if not isinstance(options, (dict, list)):
         raise ModelFileError(f"Class {name!r} needs a `config`. Received: {str(options)[:200]}.")
@@ -147,6 +151,6 @@ def _unknown(name: str, module: Any, registered: Any) -> str:
     if name == "Lambda":
         return "The file holds a Lambda layer, whose Python code this library never runs. Rebuild the model with named layers."
     if registered not in (None, name):
-        return f"The file holds {registered!r}, a class of its author's own; only Keras' layers can be loaded."
+        return f"The file holds {registered!r}, a class of its author's own: pass it in `custom_objects`."
     where = f" (module {module!r})" if module else ""
     return f"The file holds the class {name!r}{where}, which this library does not have. It has: {', '.join(sorted(LAYERS))}."

@@ -7,11 +7,36 @@ from typing import Any
 from cases import B, D, H, Input, Model, T, branches, case, padded, sequences, tokens
 from keras import layers as L  # noqa: N812
 
-SEQUENCE_ACTIVATIONS = (
-    "relu leaky_relu relu6 softmax celu elu selu softplus softsign squareplus soft_shrink sparse_plus silu gelu tanh "
-    "tanh_shrink sigmoid sparse_sigmoid exponential hard_sigmoid hard_silu hard_tanh hard_shrink linear mish log_softmax "
-    "log_sigmoid sparsemax"
-).split()  # noqa: SIM905
+SEQUENCE_ACTIVATIONS = [
+    "relu",
+    "leaky_relu",
+    "relu6",
+    "softmax",
+    "celu",
+    "elu",
+    "selu",
+    "softplus",
+    "softsign",
+    "squareplus",
+    "soft_shrink",
+    "sparse_plus",
+    "silu",
+    "gelu",
+    "tanh",
+    "tanh_shrink",
+    "sigmoid",
+    "sparse_sigmoid",
+    "exponential",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_tanh",
+    "hard_shrink",
+    "linear",
+    "mish",
+    "log_softmax",
+    "log_sigmoid",
+    "sparsemax",
+]
 
 
 def recurrent_options(layer: Any, **own: dict[str, Any]) -> dict[str, Any]:

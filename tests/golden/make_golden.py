@@ -33,10 +33,18 @@ from cases import CASES
 HERE = Path(__file__).parent
 NEWEST = "3.15.1"
 OLDER_KERAS = ("3.0.5", "3.3.3", "3.6.0", "3.10.0")
-OLDER = (
-    "sequential_lstm sequential_embedding bidirectional_masked_last nested_functional rnn_cells arithmetic dict_inputs "
-    "several_inputs_and_outputs encoder_decoder_masked shared_masked"
-).split()  # noqa: SIM905
+OLDER = [
+    "sequential_lstm",
+    "sequential_embedding",
+    "bidirectional_masked_last",
+    "nested_functional",
+    "rnn_cells",
+    "arithmetic",
+    "dict_inputs",
+    "several_inputs_and_outputs",
+    "encoder_decoder_masked",
+    "shared_masked",
+]
 LARGE = 16_384  # bytes: files above it are repacked, so that both stored and deflated members are read
 
 

@@ -1,0 +1,105 @@
+"""The only door to files: Keras' `.keras`, `.weights.h5` and whole-model `.h5`, recognised by content."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from numba_rnn.errors import ModelFileError
+from numba_rnn.loaders.hdf5 import is_whole_model, load_h5, load_h5_weights
+from numba_rnn.loaders.keras_v3 import load_archive, load_archive_weights
+from numba_rnn.loaders.safety import HDF5_SIGNATURE, check_source, open_hdf5
+from numba_rnn.loaders.weights import load_layout
+
+__all__ = ["load_model", "load_weights"]
+
+
+def load_model(
+    filepath: str | os.PathLike[str],
+    custom_objects: dict[str, type] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> Any:
+    """The model in a `.keras` or whole-model `.h5` file saved by Keras 3, with its weights.
+
+    Args:
+        filepath: the file; its content decides the format, not its extension.
+        custom_objects: `Layer` classes of your own that the file may name, under their names there.
+        compile: accepted for Keras' sake; what a file says about training is not used.
+        safe_mode: accepted for Keras' sake; nothing in a file is ever executed, imported or unpickled.
+
+    Returns:
+        A `Sequential` or `Model` that predicts what Keras predicts. Source: `keras.saving.load_model`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ModelFileError: the file is damaged, unsafe, or holds something this library does not run.
+    """
+    path = Path(filepath)
+    with _naming(path):
+        start = check_source(path)
+        if start.startswith(b"PK"):
+            return load_archive(path, custom_objects)
+        if start != HDF5_SIGNATURE:
+            raise ModelFileError(_not_a_model(start))
+        with open_hdf5(path) as file:
+            if not is_whole_model(file):
+                raise ModelFileError(
+                    "Expected a whole model. Received: an HDF5 file without `model_config`; if it holds weights, "
+                    "build the model and call `model.load_weights(path)`."
+                )
+            return load_h5(file, custom_objects)
+
+
+def load_weights(model: Any, filepath: str | os.PathLike[str]) -> None:
+    """Fill a model from a `.weights.h5`, or from the weights in a `.keras` or whole-model `.h5` file.
+
+    Args:
+        model: built, of the same structure as the saved one; names may differ. It is untouched unless everything fits.
+        filepath: the file; its content decides the format.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ModelFileError: the file is damaged or unsafe, or its weights do not fit.
+        ValueError: the model has no weights yet.
+    """
+    path = Path(filepath)
+    with _naming(path):
+        start = check_source(path)
+        if start != HDF5_SIGNATURE and not start.startswith(b"PK"):
+            raise ModelFileError(_not_a_model(start))
+    if not model.built:
+        raise ValueError(
+            "You are loading weights into a model that has not yet been built. Try building the model first by "
+            "calling it on some data or by using `build()`."
+        )
+    with _naming(path):
+        if start != HDF5_SIGNATURE:
+            load_archive_weights(model, path)
+            return
+        with open_hdf5(path) as file:
+            if is_whole_model(file):
+                load_h5_weights(model, file, check_names=False)
+            else:
+                load_layout(model, file, check_names=False)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors raised inside begin with the file's name."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise FileNotFoundError(f"File not found: {str(path)!r}. Expected: a file saved by Keras.") from None
+    except ModelFileError as error:
+        raise ModelFileError(f"Cannot load {str(path)!r}. {error}") from error.__cause__
+
+
+def _not_a_model(start: bytes) -> str:
+    return (
+        "Expected: a zip archive (`.keras`) or an HDF5 file (`.h5`) saved by Keras 3. Received: a file that starts "
+        f"with {start!r}. Is it complete, and saved with `model.save`?"
+    )

@@ -1,0 +1,88 @@
+"""The whole-model `.h5` of Keras 3: the config in an attribute, each layer's weights in the order of a list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import h5py
+
+from numba_rnn.errors import ModelFileError
+from numba_rnn.layers.weight import Weight
+from numba_rnn.loaders.keras_v3 import check_version
+from numba_rnn.loaders.safety import attribute, datasets, parse_json, text_attribute
+from numba_rnn.loaders.weights import assign, check_shapes
+from numba_rnn.models import deserialize_model
+
+__all__ = ["is_whole_model", "load_h5", "load_h5_weights"]
+
+ROOT = "model_weights"
+
+
+def is_whole_model(file: h5py.File) -> bool:
+    """Whether an HDF5 file holds a whole model, not weights alone."""
+    return attribute(file, "model_config") is not None
+
+
+def load_h5(file: h5py.File, custom_objects: dict[str, type] | None = None) -> Any:
+    """The model in a whole-model `.h5`, with its weights.
+
+    Raises:
+        ModelFileError: the file is damaged, unsafe, or holds something this library does not run.
+    """
+    version = check_version(text_attribute(file, "keras_version"))
+    config = parse_json(text_attribute(file, "model_config") or "", "model_config")
+    model = deserialize_model(config, version, custom_objects)
+    load_h5_weights(model, file, check_names=True)
+    return model
+
+
+def load_h5_weights(model: Any, file: h5py.File, *, check_names: bool) -> None:
+    """Fill a model from a whole-model `.h5`, layer by layer in their order; untouched unless everything fits.
+
+    Raises:
+        ModelFileError: another number of layers, other shapes, or something that is not safe to read.
+    """
+    found = datasets(file)
+    if ROOT not in file:
+        raise ModelFileError(f"The HDF5 file has no group {ROOT!r}. It is damaged: copy or save it again.")
+    root = file[ROOT]
+    stored: list[tuple[str, list[h5py.Dataset]]] = []
+    for name in [*_names(root, "layer_names"), "top_level_model_weights"]:
+        if name not in root:
+            raise ModelFileError(
+                f"The HDF5 file has no group for layer {name!r}. It is damaged: copy or save it again."
+            )
+        keys = [f"{ROOT}/{name}/{weight}" for weight in _names(root[name], "weight_names")]
+        if missing := [key for key in keys if key not in found]:
+            raise ModelFileError(f"The HDF5 file has no dataset {missing[0]!r}. It is damaged: copy or save it again.")
+        if keys:
+            stored.append((name, [found[key] for key in keys]))
+    layers = [layer for layer in model.layers if layer.weights]
+    expected, received = [layer.name for layer in layers], [name for name, _ in stored]
+    if len(expected) != len(received) or (check_names and expected != received):
+        raise ModelFileError(
+            f"The layers with weights do not match. Expected: {', '.join(expected) or 'none'}. Received: "
+            f"{', '.join(received) or 'none'}. Is it the file of another model?"
+        )
+    pairs: list[tuple[Weight, h5py.Dataset]] = []
+    for layer, (name, kept) in zip(layers, stored, strict=True):
+        weights = layer.trainable_weights + layer.non_trainable_weights
+        check_shapes(layer.name, f"{ROOT}/{name}", weights, kept)
+        pairs += zip(weights, kept, strict=True)
+    assign(pairs)
+
+
+def _names(group: h5py.Group, attr: str) -> list[str]:
+    """A list of names; one too long for an attribute is cut into `attr0`, `attr1`, ..."""
+    values = attribute(group, attr)
+    if values is None:
+        parts: list[Any] = []
+        while (part := attribute(group, f"{attr}{len(parts)}")) is not None:
+            parts.append(part)
+        if not parts:
+            raise ModelFileError(f"The HDF5 group {group.name!r} has no attribute {attr!r}. The file is damaged.")
+        values = [name for part in parts for name in part]
+    try:
+        return [name.decode() if isinstance(name, bytes) else str(name) for name in values]
+    except (TypeError, UnicodeDecodeError) as error:
+        raise ModelFileError(f"The HDF5 attribute {attr!r} must be a list of names. The file is damaged.") from error

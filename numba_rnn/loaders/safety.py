@@ -1,0 +1,240 @@
+"""Archives and HDF5 files, damaged or hostile: looked over as a whole first, then read, with no link followed."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import math
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from numba_rnn._typing import Array
+from numba_rnn.errors import ModelFileError
+
+__all__ = [
+    "attribute",
+    "check_source",
+    "datasets",
+    "open_hdf5",
+    "parse_json",
+    "read_array",
+    "read_members",
+    "text_attribute",
+]
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# Guesses, wide of anything real: Keras stores weights uncompressed, and a config takes about 1 kB a layer.
+SMALL = 1 << 26  # bytes that are no bomb, however well they were packed
+RATIO = 100  # the most that larger contents may grow when unpacked
+JSON_BYTES = 1 << 26
+JSON_DEPTH = 256
+HDF5_DEPTH = 64
+# Deflate, shuffle, checksum and lzf come with h5py; HDF5 would look for any other as a plug-in to load.
+FILTERS = {1, 2, 3, 32000}
+DAMAGE = (
+    zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, TypeError, LookupError, RuntimeError,
+    ArithmeticError, MemoryError,
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def _damaged(what: str) -> Iterator[None]:
+    """Whatever zipfile and h5py raise over bad bytes becomes one error; keep only their calls inside."""
+    try:
+        yield
+    except ModelFileError:
+        raise
+    except DAMAGE as error:
+        raise ModelFileError(
+            f"{what} cannot be read ({type(error).__name__}: {error}). The file is damaged or "
+            "incomplete: copy or save it again."
+        ) from error
+
+
+def check_source(path: Path) -> bytes:
+    """The first bytes of a file, by which its format is known.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ModelFileError: it is a directory, or empty.
+    """
+    if path.is_dir():
+        raise ModelFileError("Expected a file. Received: a directory; save the model as one `.keras` file.")
+    with path.open("rb") as file:
+        start = file.read(len(HDF5_SIGNATURE))
+    if not start:
+        raise ModelFileError("Expected a model file. Received: an empty file.")
+    return start
+
+
+def read_members(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
+    """The named members of a zip archive; no other member is looked at and nothing is extracted to disk.
+
+    Raises:
+        ModelFileError: not a zip archive, a member is missing, there twice, encrypted, packed in an odd way or a bomb.
+    """
+    with _damaged("The zip archive"), zipfile.ZipFile(path) as archive:
+        members = [info for info in archive.infolist() if info.filename in names]
+        found = [info.filename for info in members]
+        if missing := [name for name in names if name not in found]:
+            if "model.weights.npz" in archive.namelist():
+                raise ModelFileError(
+                    "Expected the weights in 'model.weights.h5'. Received: 'model.weights.npz', which can only be "
+                    "unpickled. Save the model with `model.save(path)`."
+                )
+            raise ModelFileError(
+                f"The archive has no member {', '.join(map(repr, missing))}. Expected: {', '.join(names)}. Received: "
+                f"{', '.join(archive.namelist()[:10]) or 'none'}. Is it a Keras 3 model?"
+            )
+        if len(found) != len(names):
+            raise ModelFileError(f"The archive has a member twice: {', '.join(found)}. Save the model again.")
+        return {info.filename: _read_member(archive, info) for info in members}
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ModelFileError(
+            f"Member {info.filename!r} is encrypted or packed in an odd way. Expected: stored or deflated."
+        )
+    _check_growth(f"Member {info.filename!r}", info.file_size, info.compress_size)
+    return archive.read(info)
+
+
+def _check_growth(what: str, size: int, stored: int) -> None:
+    if size > SMALL and size > RATIO * stored:
+        raise ModelFileError(
+            f"{what} would grow from {stored} bytes to {size}: a bomb, not weights. It is not unpacked."
+        )
+
+
+def parse_json(text: bytes | str, what: str) -> dict[str, Any]:
+    """The JSON object in `text`.
+
+    Raises:
+        ModelFileError: not JSON, not an object, too large or nested too deeply.
+    """
+    if len(text) > JSON_BYTES:
+        raise ModelFileError(f"{what} is too large. Expected: at most {JSON_BYTES} bytes. Received: {len(text)}.")
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ModelFileError(f"{what} is no JSON: {error}. The file is damaged: copy or save it again.") from error
+    except RecursionError:
+        raise ModelFileError(f"{what} is nested too deeply. Expected: at most {JSON_DEPTH} levels.") from None
+    level = [value]
+    for _ in range(JSON_DEPTH):
+        level = [
+            part for v in level if isinstance(v, (dict, list)) for part in (v.values() if isinstance(v, dict) else v)
+        ]
+    if level:
+        raise ModelFileError(f"{what} is nested too deeply. Expected: at most {JSON_DEPTH} levels.")
+    if not isinstance(value, dict):
+        raise ModelFileError(f"{what} must be a JSON object. Received: {str(value)[:100]}.")
+    return value
+
+
+@contextlib.contextmanager
+def open_hdf5(source: Path | bytes) -> Iterator[h5py.File]:
+    """An HDF5 file, from disk or from memory, closed at the end of the block.
+
+    Raises:
+        ModelFileError: it is none.
+    """
+    with _damaged("The HDF5 file"):
+        file = h5py.File(io.BytesIO(source) if isinstance(source, bytes) else source, "r")
+    try:
+        yield file
+    finally:
+        file.close()
+
+
+def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
+    """Every dataset of a file under its path; the whole file is looked over, no number is read.
+
+    Raises:
+        ModelFileError: a link leads elsewhere, a dataset's numbers lie elsewhere, or something is no group and no dataset.
+    """
+    found: dict[str, h5py.Dataset] = {}
+    visited: set[int] = set()
+    pending: list[tuple[str, h5py.Group, int]] = [("", file, 0)]
+    with _damaged("The HDF5 file"):
+        while pending:
+            prefix, group, depth = pending.pop()
+            address = h5py.h5o.get_info(group.id).addr
+            if address in visited or depth > HDF5_DEPTH:
+                raise ModelFileError(f"The HDF5 group {prefix!r} is linked twice or lies too deep.")
+            visited.add(address)
+            for name in group:
+                path = f"{prefix}{name}"
+                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                    raise ModelFileError(f"The HDF5 object {path!r} is a soft or external link, which is not followed.")
+                kind = group.get(name, getclass=True)
+                if kind is h5py.Group:
+                    pending.append((f"{path}/", group[name], depth + 1))
+                elif kind is h5py.Dataset:
+                    found[path] = _checked_dataset(path, group[name])
+                else:
+                    raise ModelFileError(f"The HDF5 object {path!r} is neither a group nor a dataset.")
+    return found
+
+
+def _checked_dataset(path: str, dataset: h5py.Dataset) -> h5py.Dataset:
+    if dataset.is_virtual or dataset.external:
+        raise ModelFileError(f"The HDF5 dataset {path!r} keeps its numbers in another file, which is not opened.")
+    plan = dataset.id.get_create_plist()
+    used = {plan.get_filter(i)[0] for i in range(plan.get_nfilters())}
+    if not used <= FILTERS:
+        raise ModelFileError(f"The HDF5 dataset {path!r} needs filters {used - FILTERS}. Expected: none, gzip or lzf.")
+    size = math.prod(dataset.shape or ()) * dataset.dtype.itemsize
+    _check_growth(f"The HDF5 dataset {path!r}", size, dataset.id.get_storage_size())
+    return dataset
+
+
+def read_array(dataset: h5py.Dataset) -> Array:
+    """The numbers of a dataset that was looked over and whose shape was compared; bfloat16 becomes float32.
+
+    Raises:
+        ModelFileError: no floating point numbers, or they cannot be read.
+    """
+    kind = dataset.dtype
+    if kind.kind == "f":
+        with _damaged(f"The HDF5 dataset {dataset.name!r}"):
+            return np.asarray(dataset[()])
+    if (
+        kind.kind == "V"
+        and kind.itemsize == 2
+        and kind.names is None
+        and text_attribute(dataset, "dtype") == "bfloat16"
+    ):
+        with _damaged(f"The HDF5 dataset {dataset.name!r}"):
+            raw = np.ascontiguousarray(dataset[()])
+        return (raw.view(np.uint16).astype(np.uint32) << np.uint32(16)).view(np.float32)
+    raise ModelFileError(
+        f"The HDF5 dataset {dataset.name!r} has the wrong dtype. Expected: floating point numbers. Received: {kind}. "
+        "Quantised models cannot be loaded: save the model as it was before."
+    )
+
+
+def attribute(owner: h5py.Group | h5py.Dataset, name: str) -> Any:
+    """An HDF5 attribute, None where there is none."""
+    with _damaged(f"The HDF5 attribute {name!r}"):
+        return owner.attrs[name] if name in owner.attrs else None  # noqa: SIM401 (`get` hides errors)
+
+
+def text_attribute(owner: h5py.Group | h5py.Dataset, name: str) -> str | None:
+    """An HDF5 attribute that must be text, None where there is none."""
+    value = attribute(owner, name)
+    with _damaged(f"The HDF5 attribute {name!r}"):
+        if isinstance(value, bytes):
+            value = value.decode()
+    if value is not None and not isinstance(value, str):
+        raise ModelFileError(f"The HDF5 attribute {name!r} must be text. Received: {type(value).__name__}.")
+    return value
