@@ -96,16 +96,17 @@ def complaints(text: str, name: str = "numba_rnn.somewhere") -> list[str]:
         found.append("no docstring that begins with a sentence")
     if len(text.splitlines()) > LONGEST:
         found.append(f"more than {LONGEST} lines")
-    exported = [
-        node.value
+    assigned = {
+        ast.unparse(target): node.value
         for node in tree.body
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets)
-    ]
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    }
     if len(tree.body) > 1:
-        if len(exported) != 1:
+        if "__all__" not in assigned:
             found.append("no `__all__`")
         else:
-            names = ast.literal_eval(exported[0])
+            names = ast.literal_eval(assigned["__all__"])
             if list(names) != sorted(set(names), key=isort_style):
                 found.append("`__all__` is not sorted, or names something twice")
     for node in ast.walk(tree):
