@@ -160,7 +160,7 @@ def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
     """Every dataset of a file under its path; the whole file is looked over, no number is read.
 
     Raises:
-        ModelFileError: a link leads elsewhere, a dataset's numbers lie elsewhere, or something is no group and no dataset.
+        ModelFileError: a link or a dataset's numbers lead elsewhere, or something is no group and no dataset.
     """
     found: dict[str, h5py.Dataset] = {}
     visited: set[int] = set()
