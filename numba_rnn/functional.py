@@ -17,7 +17,7 @@ from numba_rnn.errors import DTypeError, ShapeError, check_shape
 from numba_rnn.kernels.backend import Backend, CellWeights, Recurrence, ScanOptions
 from numba_rnn.ops.activations import get_activation
 
-__all__ = ["Cell", "gru", "linear", "lstm", "prepare", "scan", "simple_rnn"]
+__all__ = ["Cell", "ScanOptions", "gru", "linear", "lstm", "prepare", "recurrence_of", "scan", "simple_rnn"]
 
 
 class Cell:
@@ -141,7 +141,9 @@ def scan(
     if type(x) is not np.ndarray or x.dtype != dtype or not x.flags.c_contiguous:
         x = np.ascontiguousarray(x, dtype)
     if x.ndim != 3 or x.shape[2] != cell.D:
-        check_shape("x", x, "B T D", "Sequences have the features last; check the data or the layer's input size.", D=cell.D)
+        check_shape(
+            "x", x, "B T D", "Sequences have the features last; check the data or the layer's input size.", D=cell.D
+        )
     B, T, _ = x.shape
     if T == 0:
         raise ShapeError(f"`x` has no time steps. Expected: (B, T, D) with T at least 1. Received: {x.shape}.")
@@ -184,7 +186,9 @@ def lstm(x: Array, kernel: Array, recurrent_kernel: Array, bias: Array | None = 
          recurrent_activation: Any = "sigmoid", mask: Array | None = None, initial_state: Any = None,
          **options: bool) -> tuple[Array, tuple[Array, ...]]:  # fmt: skip
     """LSTM over x (B, T, D): kernel (D, 4*H) in blocks i, f, c, o, recurrent_kernel (H, 4*H), bias (4*H,). See `scan`."""
-    cell = prepare(LSTM, kernel, recurrent_kernel, bias, activation=activation, recurrent_activation=recurrent_activation)
+    cell = prepare(
+        LSTM, kernel, recurrent_kernel, bias, activation=activation, recurrent_activation=recurrent_activation
+    )
     return scan(cell, x, mask, initial_state, ScanOptions(**options))
 
 
@@ -193,7 +197,9 @@ def gru(x: Array, kernel: Array, recurrent_kernel: Array, bias: Array | None = N
         initial_state: Any = None, **options: bool) -> tuple[Array, tuple[Array, ...]]:  # fmt: skip
     """GRU over x (B, T, D): kernel (D, 3*H) in blocks z, r, h, recurrent_kernel (H, 3*H), bias (3*H,) or (2, 3*H). See `scan`."""
     spec = GRU if reset_after else GRU_RESET_BEFORE
-    cell = prepare(spec, kernel, recurrent_kernel, bias, activation=activation, recurrent_activation=recurrent_activation)
+    cell = prepare(
+        spec, kernel, recurrent_kernel, bias, activation=activation, recurrent_activation=recurrent_activation
+    )
     return scan(cell, x, mask, initial_state, ScanOptions(**options))
 
 

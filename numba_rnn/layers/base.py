@@ -15,7 +15,7 @@ from numba_rnn._typing import Array
 from numba_rnn.errors import DTypeError, ShapeError
 from numba_rnn.layers.dtypes import policy_config, policy_name
 from numba_rnn.layers.masks import MaskedArray, get_mask, set_mask, without_mask
-from numba_rnn.layers.serialization import serialize
+from numba_rnn.layers.serialization import decode, deserialize, is_reading, serialize
 from numba_rnn.layers.weight import Weight, name_scope
 from numba_rnn.ops.symbolic import Operation, SymbolicTensor, infer, is_symbolic, record
 from numba_rnn.ops.tree import flatten, map_structure
@@ -27,7 +27,8 @@ class Layer(Operation):
     """What every layer and model is. A subclass says how to make its weights and how to run on arrays.
 
     To override: `create_weights(input_shape)`, `call(inputs, ...)`; `compute_output_spec` where running on zeros would be dear;
-    `compute_mask` where masks are made or changed; `config_keys`, the constructor's arguments that a file holds.
+    `compute_mask` where masks are made or changed; `config_keys`, the constructor's arguments that a file holds, and `child_keys`,
+    those among them that are layers.
 
     Args:
         activity_regularizer, trainable, autocast: kept for Keras' sake.
@@ -40,10 +41,12 @@ class Layer(Operation):
     """
 
     config_keys: ClassVar[tuple[str, ...]] = ()
+    child_keys: ClassVar[tuple[str, ...]] = ()
     input_ndim: ClassVar[int | None] = None
     input_min_ndim: ClassVar[int] = 0
     supports_masking = False
     makes_mask = False  # returns a mask even for an input without one
+    sees_masks = False  # `call` gets arrays with their masks still on them
 
     def __init__(
         self,
@@ -63,7 +66,9 @@ class Layer(Operation):
         self.trainable, self.autocast, self.built = trainable, autocast, False
         self.dtype = self.compute_dtype = self.variable_dtype = policy_name(dtype)
         self._np_dtype = np.dtype(self.dtype)
+        self.build_shape: Any = None  # what it was built for, which a config records
         self._own_weights: list[Weight] = []
+        self._warned = False  # that it destroys masks
         self._fast_ndim = -1  # the rank of a plain array that `__call__` hands on without another look; -1: none
 
     # Weights
@@ -107,12 +112,18 @@ class Layer(Operation):
     @property
     def trainable_weights(self) -> list[Weight]:
         """The weights that training would change."""
-        return [w for w in self.weights if w.trainable] if self.trainable else []
+        if not self.trainable:
+            return []
+        found = {id(w): w for w in self._own_weights if w.trainable}
+        for layer in self.sublayers():
+            found.update({id(w): w for w in layer.trainable_weights if id(w) not in found})
+        return list(found.values())
 
     @property
     def non_trainable_weights(self) -> list[Weight]:
         """The other weights."""
-        return [w for w in self.weights if not w.trainable] if self.trainable else self.weights
+        trained = {id(w) for w in self.trainable_weights}
+        return [w for w in self.weights if id(w) not in trained]
 
     def get_weights(self) -> list[Array]:
         """Copies of all weights, in Keras' order."""
@@ -161,6 +172,7 @@ class Layer(Operation):
             with name_scope(self.name):
                 self.create_weights(input_shape)
             self.built = True
+            self.build_shape = input_shape
 
     def create_weights(self, input_shape: Any) -> None:
         """Make the weights for inputs of this shape; layers without any leave it alone."""
@@ -210,11 +222,13 @@ class Layer(Operation):
         if is_symbolic(bound):
             outputs = record(self, args, kwargs, self.compute_output_spec(**bound))
         else:
-            outputs = self.call(**{k: map_structure(without_mask, v) for k, v in bound.items()})
+            seen = bound if self.sees_masks else {k: map_structure(without_mask, v) for k, v in bound.items()}
+            outputs = self.call(**seen)
             # From now on a plain array of this rank goes straight to `call`.
             if type(first) in {np.ndarray, MaskedArray} and not self.makes_mask:
                 self._fast_ndim = first.ndim
-        if masked and not self.supports_masking and not takes_mask:
+        if masked and not self.supports_masking and not takes_mask and not self._warned and not is_reading():
+            self._warned = True
             warnings.warn(
                 f"Layer '{self.name}' (of type {type(self).__name__}) was passed an input with a mask attached to it. However, this "
                 "layer does not support masking and will therefore destroy the mask information. Downstream layers will not see "
@@ -316,7 +330,15 @@ class Layer(Operation):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The object that `get_config` describes."""
-        return cls(**config)
+        children = {k: config[k] for k in cls.child_keys if config.get(k) is not None}
+        made = {k: [deserialize(c) for c in v] if isinstance(v, list) else deserialize(v) for k, v in children.items()}
+        return cls(**{k: made.get(k, decode(v)) for k, v in config.items()})
+
+    def clone(self, **changes: Any) -> Any:
+        """A new layer with the same options, but for the changes, and weights of its own."""
+        options = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        options.update({key: _cloned(getattr(self, key)) for key in self.config_keys})
+        return type(self)(**{**options, **changes})
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
@@ -330,6 +352,12 @@ def _signature(cls: type[Layer]) -> inspect.Signature:
 
 def _shape(x: Any) -> Any:
     return None if x is None else tuple(x.shape)
+
+
+def _cloned(option: Any) -> Any:
+    if isinstance(option, list):
+        return [_cloned(o) for o in option]
+    return option.clone() if isinstance(option, Layer) else option
 
 
 def _has_tensor(value: Any) -> bool:

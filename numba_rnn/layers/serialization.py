@@ -15,9 +15,9 @@ from numba_rnn.initializers import Stored
 from numba_rnn.layers.registry import LAYERS
 from numba_rnn.ops.activations import get_activation
 
-__all__ = ["decode", "deserialize", "keras_version", "reading", "serialize"]
+__all__ = ["decode", "deserialize", "is_reading", "reading", "serialize"]
 
-_version: ContextVar[tuple[int, int]] = ContextVar("keras_version", default=(3, 15))
+_version: ContextVar[tuple[int, int] | None] = ContextVar("keras_version", default=None)
 _custom: ContextVar[dict[str, type] | None] = ContextVar("custom_objects", default=None)
 _RECURRENT_WRAPPERS = {"RNN", "SimpleRNN", "LSTM", "GRU", "Bidirectional", "TimeDistributed"}
 
@@ -33,9 +33,9 @@ def reading(version: tuple[int, int], custom_objects: dict[str, type] | None = N
         _custom.reset(tokens[1])
 
 
-def keras_version() -> tuple[int, int]:
-    """The version of Keras whose configs are being read."""
-    return _version.get()
+def is_reading() -> bool:
+    """Whether a model from a file is being made."""
+    return _version.get() is not None
 
 
 def serialize(value: Any) -> Any:
@@ -116,7 +116,7 @@ def deserialize(config: Any) -> Any:
         raise
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise ModelFileError(f"The file's {label} cannot be made: {error}") from error
-    if name in _RECURRENT_WRAPPERS and keras_version() >= (3, 16):
+    if name in _RECURRENT_WRAPPERS and (_version.get() or (3, 15)) >= (3, 16):
         made.supports_masking = False  # they use a mask but do not pass it on (keras-team/keras#23235)
     return made
 

@@ -1,0 +1,162 @@
+"""One recurrent layer forwards, its twin backwards, and their outputs merged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numba_rnn.layers.base import Layer
+from numba_rnn.layers.registry import register
+from numba_rnn.ops.symbolic import SymbolicTensor, infer
+from numba_rnn.ops.tree import flatten
+
+__all__ = ["Bidirectional"]
+
+MERGE_MODES = ("sum", "mul", "ave", "concat", None)
+
+
+@register
+class Bidirectional(Layer):
+    """Runs `layer` over the sequence and, in reverse, its copy or `backward_layer`. Arguments as Keras'.
+
+    Call with sequences (B, T, D), `initial_state` (the forward layer's states, then the backward layer's) and `mask` (B, T).
+    Returns the merged outputs, or with `merge_mode=None` both; with `return_state` a tuple, the states of both after it.
+
+    Raises:
+        ValueError: no layers, an unknown merge mode, or two layers that do not go together.
+        TypeError: the layer is not recurrent.
+        ShapeError: the sequences, the mask or a state do not fit.
+    """
+
+    config_keys = ("merge_mode", "layer", "backward_layer")
+    child_keys = ("layer", "backward_layer")
+    input_ndim = 3
+    supports_masking = True
+
+    def __init__(
+        self, layer: Any, merge_mode: str | None = "concat", weights: Any = None, backward_layer: Any = None, **kwargs: Any
+    ) -> None:
+        if not isinstance(layer, Layer):
+            raise ValueError(
+                f"Please initialize `Bidirectional` layer with a `keras.layers.Layer` instance. Received: {layer}"
+            )
+        if backward_layer is not None and not isinstance(backward_layer, Layer):
+            raise ValueError(f"`backward_layer` need to be a `keras.layers.Layer` instance. Received: {backward_layer}")
+        if merge_mode not in MERGE_MODES:
+            raise ValueError(
+                f'Invalid merge mode. Received: {merge_mode}. Merge mode should be one of {{"sum", "mul", "ave", "concat", None}}'
+            )
+        if "go_backwards" not in layer.config_keys:
+            raise TypeError(f"`Bidirectional` wraps a recurrent layer, which has `go_backwards`. Received: {layer}.")
+        super().__init__(**kwargs)
+        self.forward_layer: Any = layer.clone(name=f"forward_{layer.name.removeprefix('forward_')}")
+        if backward_layer is None:
+            name = f"backward_{layer.name.removeprefix('backward_')}"
+            backward_layer = layer.clone(name=name, go_backwards=True)
+        self.backward_layer: Any = backward_layer
+        self._check_pair()
+        for one in (self.forward_layer, self.backward_layer):
+            one.zero_output_for_mask = one.return_sequences  # whatever their configs say
+        self.merge_mode = merge_mode
+        self.stateful, self.return_sequences = layer.stateful, layer.return_sequences  # type: ignore[attr-defined]
+        self.return_state = layer.return_state  # type: ignore[attr-defined]
+
+    @property
+    def layer(self) -> Any:
+        """The forward layer: what a config calls `layer`."""
+        return self.forward_layer
+
+    def _check_pair(self) -> None:
+        forward, backward = self.forward_layer, self.backward_layer
+        if forward.go_backwards == getattr(backward, "go_backwards", None):
+            raise ValueError(
+                "Forward layer and backward layer should have different `go_backwards` value. Received: "
+                f"forward_layer.go_backwards {forward.go_backwards}, backward_layer.go_backwards={backward.go_backwards}"
+            )
+        for key in ("stateful", "return_sequences", "return_state"):
+            ahead, back = getattr(forward, key), getattr(backward, key, None)
+            if ahead != back:
+                raise ValueError(
+                    "Forward layer and backward layer are expected to have the same value for attribute "
+                    f'"{key}", got "{ahead}" for forward layer and "{back}" for backward layer'
+                )
+
+    def create_weights(self, input_shape: Any) -> None:
+        """The weights of both layers."""
+        self.forward_layer.build(input_shape)
+        self.backward_layer.build(input_shape)
+
+    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None) -> Any:
+        """Run over sequences (B, T, D)."""
+        ahead = back = None
+        if initial_state is not None:
+            half = len(initial_state) // 2
+            ahead, back = initial_state[:half], initial_state[half:]
+        y, *states = self._parts(self.forward_layer.call(sequences, ahead, mask))
+        y_rev, *states_rev = self._parts(self.backward_layer.call(sequences, back, mask))
+        merged = self._merge(y, y_rev[:, ::-1] if self.return_sequences else y_rev)
+        if not self.return_state:
+            return merged
+        return (*(merged if self.merge_mode is None else (merged,)), *states, *states_rev)
+
+    def _parts(self, result: Any) -> tuple[Any, ...]:
+        return result if self.return_state else (result,)
+
+    def _merge(self, y: Any, y_rev: Any) -> Any:
+        match self.merge_mode:
+            case "concat":
+                return np.concatenate([y, y_rev], -1)
+            case "sum":
+                return y + y_rev
+            case "mul":
+                return y * y_rev
+            case "ave":
+                return (y + y_rev) / 2
+        return y, y_rev
+
+    def compute_output_spec(self, sequences: Any, initial_state: Any = None, mask: Any = None) -> Any:
+        """Shapes of the result."""
+        y, *states = self._parts(self.forward_layer.compute_output_spec(sequences))
+        y_rev, *states_rev = self._parts(self.backward_layer.compute_output_spec(sequences))
+        if self.merge_mode is None:
+            merged: Any = (y, y_rev)
+        elif self.merge_mode == "concat":
+            merged = SymbolicTensor((*y.shape[:-1], y.shape[-1] + y_rev.shape[-1]), y.dtype)
+        else:
+            merged = infer(self._merge, y, y_rev)
+        if not self.return_state:
+            return merged
+        return (*(merged if self.merge_mode is None else (merged,)), *states, *states_rev)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The input's for each output that has steps; states have none."""
+        if not self.return_sequences:
+            return None
+        mask = flatten(mask)[0]
+        return (mask, mask) if self.merge_mode is None else mask
+
+    @property
+    def states(self) -> Any:
+        """The states of both layers that are kept between calls, None where there are none."""
+        both = self.forward_layer.states, self.backward_layer.states
+        return None if None in both else (*both[0], *both[1])
+
+    def reset_state(self) -> None:
+        """Set the states kept between calls to zero.
+
+        Raises:
+            AttributeError: the layer keeps none.
+        """
+        if not self.stateful:
+            raise AttributeError("Layer must be stateful.")
+        self.forward_layer.reset_state()
+        self.backward_layer.reset_state()
+
+    def reset_states(self) -> None:
+        """The same, by its old name."""
+        self.reset_state()
+
+    def describe_kernels(self) -> list[str]:
+        """Which kernels run both directions, and why."""
+        return [*self.forward_layer.describe_kernels(), *self.backward_layer.describe_kernels()]

@@ -1,0 +1,221 @@
+"""The recurrent cells as layers: they hold a recurrence's weights and options and run single steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numba_rnn import dispatch, functional, initializers
+from numba_rnn._typing import Array
+from numba_rnn.cells import GRU, GRU_RESET_BEFORE, LSTM, SIMPLE_RNN, CellSpec
+from numba_rnn.errors import ShapeError
+from numba_rnn.layers.base import Layer
+from numba_rnn.layers.options import activation_of, forwarded, function_of, positive_units
+from numba_rnn.layers.registry import register
+from numba_rnn.layers.weight import Weight
+from numba_rnn.ops.symbolic import SymbolicTensor
+
+__all__ = ["GRUCell", "LSTMCell", "RecurrentCell", "SimpleRNNCell"]
+
+
+class RecurrentCell(Layer):
+    """What the cells have in common. Weights: kernel (D, G*H), recurrent_kernel (H, G*H), bias (G*H,) or (2, G*H)."""
+
+    config_keys = (
+        "units", "activation", "use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer", "kernel_regularizer",
+        "recurrent_regularizer", "bias_regularizer", "kernel_constraint", "recurrent_constraint", "bias_constraint", "dropout",
+        "recurrent_dropout", "seed",
+    )  # fmt: skip
+    supports_masking = True
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any,
+        use_bias: bool,
+        kernel_initializer: Any,
+        recurrent_initializer: Any,
+        bias_initializer: Any,
+        dropout: float,
+        recurrent_dropout: float,
+        seed: int | None,
+        recurrent_activation: Any = None,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.units = positive_units(units)
+        self.activation, self.recurrent_activation = activation_of(activation), activation_of(recurrent_activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.recurrent_initializer = initializers.get(recurrent_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer, self.recurrent_regularizer = kernel_regularizer, recurrent_regularizer
+        self.bias_regularizer = bias_regularizer
+        self.kernel_constraint, self.recurrent_constraint = kernel_constraint, recurrent_constraint
+        self.bias_constraint = bias_constraint
+        self.dropout, self.recurrent_dropout = min(1.0, max(0.0, dropout)), min(1.0, max(0.0, recurrent_dropout))
+        self.seed = seed
+        self.kernel: Weight | None = None
+        self.recurrent_kernel: Weight | None = None
+        self.bias: Weight | None = None
+        self._ready: functional.Cell | None = None
+        self._ready_version = -1
+        functional.recurrence_of(self.spec, *self._functions, self.dtype)  # refuses what cannot run
+
+    @property
+    def spec(self) -> CellSpec:
+        """The cell's mathematics."""
+        raise NotImplementedError
+
+    @property
+    def _functions(self) -> tuple[Any, Any]:
+        return function_of(self.activation), function_of(self.recurrent_activation)
+
+    @property
+    def state_size(self) -> Any:
+        """H, or a list of one H a state."""
+        n = len(self.spec.states)
+        return self.units if n == 1 else [self.units] * n
+
+    @property
+    def output_size(self) -> int:
+        """H."""
+        return self.units
+
+    def create_weights(self, input_shape: Any) -> None:
+        """The weights for inputs (B, D)."""
+        width = len(self.spec.gates) * self.units
+        self.kernel = self.add_weight((input_shape[-1], width), self.kernel_initializer, name="kernel")
+        self.recurrent_kernel = self.add_weight((self.units, width), self.recurrent_initializer, name="recurrent_kernel")
+        if self.use_bias:
+            shape = (2, width) if self.spec.recurrent_bias else (width,)
+            self.bias = self.add_weight(shape, self.first_bias, name="bias")
+
+    def first_bias(self, shape: Any, dtype: Any) -> Array:
+        """What the bias starts as."""
+        made = (self.bias_initializer or initializers.Zeros())(shape, dtype)
+        return np.asarray(made)
+
+    def prepared(self) -> functional.Cell:
+        """The weights ready to run; made again only when one of them has changed."""
+        kernel, recurrent, bias = self.kernel, self.recurrent_kernel, self.bias
+        if kernel is None or recurrent is None:
+            raise ValueError(f"Cell '{self.name}' has no weights yet: call it, or build it with an input shape.")
+        version = kernel.version + recurrent.version + (0 if bias is None else bias.version)
+        if self._ready is None or version != self._ready_version:
+            act, rec = self._functions
+            self._ready = functional.prepare(
+                self.spec, kernel.value, recurrent.value, None if bias is None else bias.value,
+                activation=act, recurrent_activation=rec,
+            )  # fmt: skip
+            self._ready_version = version
+        return self._ready
+
+    def describe_kernel(self) -> str:
+        """Which kernel runs this cell, and why."""
+        return dispatch.explain(functional.recurrence_of(self.spec, *self._functions, self.dtype))
+
+    def get_initial_state(self, batch_size: int | None = None) -> list[Array]:
+        """Zeros, one array (B, H) a state."""
+        if batch_size is None:
+            raise ValueError("`batch_size` must be given: the initial states have one row a sequence.")
+        return [np.zeros((batch_size, self.units), self.dtype) for _ in self.spec.states]
+
+    def call(self, inputs: Any, states: Any) -> tuple[Array, list[Array]]:
+        """One step: inputs (B, D), states (B, H) each; returns the output (B, H) and the list of new states."""
+        if inputs.ndim != 2:
+            raise ShapeError(f"Cell '{self.name}' takes one step at a time. Expected: (B, D). Received: {inputs.shape}.")
+        states = tuple(states) if isinstance(states, (list, tuple)) else (states,)
+        output, new = functional.scan(self.prepared(), np.ascontiguousarray(inputs)[:, None], None, states)
+        return output, list(new)
+
+    def compute_output_spec(self, inputs: Any, states: Any) -> Any:
+        """Shapes of one step."""
+        h = (inputs.shape[0], self.units)
+        return SymbolicTensor(h, self.dtype), [SymbolicTensor(h, self.dtype) for _ in self.spec.states]
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """A step has no mask."""
+        return None
+
+    def training_differs(self) -> str | None:
+        """Dropout."""
+        if self.dropout or self.recurrent_dropout:
+            return f"cell '{self.name}' would drop out (dropout={self.dropout}, recurrent_dropout={self.recurrent_dropout})"
+        return super().training_differs()
+
+
+@register
+class SimpleRNNCell(RecurrentCell):
+    """The cell of `SimpleRNN`; see `numba_rnn.cells.simple_rnn`. Arguments as Keras'."""
+
+    spec = SIMPLE_RNN
+
+    def __init__(
+        self, units: int, activation: Any = "tanh", use_bias: bool = True, kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros", kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None, bias_regularizer: Any = None, kernel_constraint: Any = None,
+        recurrent_constraint: Any = None, bias_constraint: Any = None, dropout: float = 0.0, recurrent_dropout: float = 0.0,
+        seed: int | None = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(**forwarded(locals()))
+
+
+@register
+class LSTMCell(RecurrentCell):
+    """The cell of `LSTM`; see `numba_rnn.cells.lstm`. Arguments as Keras'."""
+
+    spec = LSTM
+    config_keys = (*RecurrentCell.config_keys, "recurrent_activation", "unit_forget_bias")
+    config_extras = ("implementation",)
+
+    def __init__(
+        self, units: int, activation: Any = "tanh", recurrent_activation: Any = "sigmoid", use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True, kernel_regularizer: Any = None, recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None, kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None,
+        dropout: float = 0.0, recurrent_dropout: float = 0.0, seed: int | None = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        options = forwarded(locals())
+        self.implementation = options.pop("implementation", 2)
+        self.unit_forget_bias = options.pop("unit_forget_bias")
+        super().__init__(**options)
+
+    def first_bias(self, shape: Any, dtype: Any) -> Array:
+        """Ones for the forget gate where `unit_forget_bias`, whatever the initializer gives elsewhere."""
+        bias = super().first_bias(shape, dtype).copy()
+        if self.unit_forget_bias:
+            bias[self.units : 2 * self.units] = 1
+        return bias
+
+
+@register
+class GRUCell(RecurrentCell):
+    """The cell of `GRU`; see `numba_rnn.cells.gru`. Arguments as Keras'."""
+
+    config_keys = (*RecurrentCell.config_keys, "recurrent_activation", "reset_after")
+    config_extras = ("implementation",)
+
+    def __init__(
+        self, units: int, activation: Any = "tanh", recurrent_activation: Any = "sigmoid", use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None, recurrent_regularizer: Any = None, bias_regularizer: Any = None,
+        kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None, dropout: float = 0.0,
+        recurrent_dropout: float = 0.0, reset_after: bool = True, seed: int | None = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        options = forwarded(locals())
+        self.implementation = options.pop("implementation", 2)
+        self.reset_after = bool(options.pop("reset_after"))
+        super().__init__(**options)
+
+    @property
+    def spec(self) -> CellSpec:
+        """With the reset gate after the product or before it."""
+        return GRU if self.reset_after else GRU_RESET_BEFORE

@@ -1,0 +1,50 @@
+"""What constructors do with their arguments: forward them in one go, read activations, check units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba_rnn.layers.base import Layer
+from numba_rnn.layers.serialization import deserialize
+from numba_rnn.ops.activations import get_activation
+
+__all__ = ["activation_of", "forwarded", "function_of", "positive_units"]
+
+
+def forwarded(names: dict[str, Any]) -> dict[str, Any]:
+    """A constructor's arguments out of its `locals()`, to hand on as keywords."""
+    own = {k: v for k, v in names.items() if k not in {"self", "kwargs", "__class__"}}
+    return {**own, **names.get("kwargs", {})}
+
+
+def activation_of(identifier: Any) -> Any:
+    """A layer's `activation=`: a name, a callable, None, a layer, or a file's description of one.
+
+    Raises:
+        ValueError: no activation has that name.
+    """
+    if isinstance(identifier, dict):
+        if identifier.get("class_name") != "function":
+            return deserialize(identifier)
+        identifier = identifier.get("config")
+    return identifier if isinstance(identifier, Layer) else get_activation(identifier)[1]
+
+
+def function_of(activation: Any) -> Callable[[Any], Any]:
+    """The NumPy function of what `activation_of` returned."""
+    function: Callable[[Any], Any] = activation.call if isinstance(activation, Layer) else activation
+    return function
+
+
+def positive_units(units: Any) -> int:
+    """`units` of a recurrent cell.
+
+    Raises:
+        ValueError: not a positive whole number.
+        TypeError: no number.
+    """
+    if isinstance(units, bool) or not isinstance(units, int) or units <= 0:
+        kind = ValueError if isinstance(units, (int, float)) or hasattr(units, "dtype") else TypeError
+        raise kind(f"Received an invalid value for argument `units`, expected a positive integer, got {units}.")
+    return units
