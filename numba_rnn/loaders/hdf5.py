@@ -9,7 +9,7 @@ import h5py
 from numba_rnn.errors import ModelFileError
 from numba_rnn.layers.weight import Weight
 from numba_rnn.loaders.keras_v3 import check_version
-from numba_rnn.loaders.safety import attribute, datasets, parse_json, text_attribute
+from numba_rnn.loaders.safety import attribute, look_over, parse_json, text_attribute
 from numba_rnn.loaders.weights import assign, check_shapes
 from numba_rnn.models import deserialize_model
 
@@ -42,21 +42,22 @@ def load_h5_weights(model: Any, file: h5py.File, *, check_names: bool) -> None:
     Raises:
         ModelFileError: another number of layers, other shapes, or something that is not safe to read.
     """
-    found = datasets(file)
-    if ROOT not in file:
+    contents = look_over(file)
+    root = contents.groups.get(ROOT)
+    if root is None:
         raise ModelFileError(f"The HDF5 file has no group {ROOT!r}. It is damaged: copy or save it again.")
-    root = file[ROOT]
     stored: list[tuple[str, list[h5py.Dataset]]] = []
     for name in [*_names(root, "layer_names"), "top_level_model_weights"]:
-        if name not in root:
+        group = contents.groups.get(f"{ROOT}/{name}")
+        if group is None:
             raise ModelFileError(
                 f"The HDF5 file has no group for layer {name!r}. It is damaged: copy or save it again."
             )
-        keys = [f"{ROOT}/{name}/{weight}" for weight in _names(root[name], "weight_names")]
-        if missing := [key for key in keys if key not in found]:
+        keys = [f"{ROOT}/{name}/{weight}" for weight in _names(group, "weight_names")]
+        if missing := [key for key in keys if key not in contents.datasets]:
             raise ModelFileError(f"The HDF5 file has no dataset {missing[0]!r}. It is damaged: copy or save it again.")
         if keys:
-            stored.append((name, [found[key] for key in keys]))
+            stored.append((name, [contents.datasets[key] for key in keys]))
     layers = [layer for layer in model.layers if layer.weights]
     expected, received = [layer.name for layer in layers], [name for name, _ in stored]
     if len(expected) != len(received) or (check_names and expected != received):

@@ -10,6 +10,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from numba_rnn._typing import Array
 from numba_rnn.errors import ModelFileError
 
 __all__ = [
+    "Contents",
     "attribute",
     "check_source",
-    "datasets",
+    "look_over",
     "open_hdf5",
     "parse_json",
     "read_array",
@@ -156,34 +158,43 @@ def open_hdf5(source: Path | bytes) -> Iterator[h5py.File]:
         file.close()
 
 
-def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """Every dataset of a file under its path; the whole file is looked over, no number is read.
+@dataclass(frozen=True)
+class Contents:
+    """Everything in an HDF5 file by its path (`a/b`, the root `""`); whoever reads goes through these, never through paths."""
+
+    groups: dict[str, h5py.Group]
+    datasets: dict[str, h5py.Dataset]
+
+
+def look_over(file: h5py.File) -> Contents:
+    """The contents of a whole file, of which no number is read yet.
 
     Raises:
-        ModelFileError: a link or a dataset's numbers lead elsewhere, or something is no group and no dataset.
+        ModelFileError: a link or a dataset's numbers lead elsewhere, or something is neither group nor dataset.
     """
-    found: dict[str, h5py.Dataset] = {}
+    contents = Contents({}, {})
     visited: set[int] = set()
-    pending: list[tuple[str, h5py.Group, int]] = [("", file, 0)]
+    pending: list[tuple[str, h5py.Group]] = [("", file)]
     with _damaged("The HDF5 file"):
         while pending:
-            prefix, group, depth = pending.pop()
+            place, group = pending.pop()
             address = h5py.h5o.get_info(group.id).addr
-            if address in visited or depth > HDF5_DEPTH:
-                raise ModelFileError(f"The HDF5 group {prefix!r} is linked twice or lies too deep.")
+            if address in visited or place.count("/") > HDF5_DEPTH:
+                raise ModelFileError(f"The HDF5 group {place!r} is linked twice or lies too deep.")
             visited.add(address)
+            contents.groups[place] = group
             for name in group:
-                path = f"{prefix}{name}"
+                path = f"{place}/{name}".removeprefix("/")
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                     raise ModelFileError(f"The HDF5 object {path!r} is a soft or external link, which is not followed.")
                 kind = group.get(name, getclass=True)
                 if kind is h5py.Group:
-                    pending.append((f"{path}/", group[name], depth + 1))
+                    pending.append((path, group[name]))
                 elif kind is h5py.Dataset:
-                    found[path] = _checked_dataset(path, group[name])
+                    contents.datasets[path] = _checked_dataset(path, group[name])
                 else:
                     raise ModelFileError(f"The HDF5 object {path!r} is neither a group nor a dataset.")
-    return found
+    return contents
 
 
 def _checked_dataset(path: str, dataset: h5py.Dataset) -> h5py.Dataset:

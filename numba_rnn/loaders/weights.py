@@ -17,7 +17,7 @@ import h5py
 from numba_rnn.errors import ModelFileError
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.weight import Weight
-from numba_rnn.loaders.safety import datasets, read_array, text_attribute
+from numba_rnn.loaders.safety import look_over, read_array, text_attribute
 from numba_rnn.ops.naming import snake_case
 
 __all__ = ["assign", "check_shapes", "load_layout", "places"]
@@ -71,12 +71,13 @@ def load_layout(model: Layer, file: h5py.File, *, check_names: bool) -> None:
     Raises:
         ModelFileError: a dataset is missing, left over, of another shape, or not safe to read.
     """
-    found = datasets(file)
+    contents = look_over(file)
+    found = contents.datasets
     pairs: list[tuple[Weight, h5py.Dataset]] = []
     for path, layer in places(model).items():
         group = f"{path}/vars".removeprefix("/")
-        if check_names and group in file:
-            _check_name(layer, group, text_attribute(file[group], "name"))
+        if check_names and group in contents.groups:
+            _check_name(layer, group, text_attribute(contents.groups[group], "name"))
         stored = [found.pop(key) for n in range(len(layer._own_weights)) if (key := f"{group}/{n}") in found]
         check_shapes(layer.name, group, layer._own_weights, stored)
         pairs += zip(layer._own_weights, stored, strict=True)

@@ -18,7 +18,7 @@ from numba_rnn.loaders import safety
 from numba_rnn.loaders.safety import (
     attribute,
     check_source,
-    datasets,
+    look_over,
     open_hdf5,
     parse_json,
     read_array,
@@ -34,9 +34,9 @@ def hdf5(fill: Callable[[h5py.File], Any]) -> bytes:
     return memory.getvalue()
 
 
-def look_over(data: bytes) -> dict[str, tuple[int, ...]]:
+def shapes_in(data: bytes) -> dict[str, tuple[int, ...]]:
     with open_hdf5(data) as file:
-        return {path: dataset.shape for path, dataset in datasets(file).items()}
+        return {path: dataset.shape for path, dataset in look_over(file).datasets.items()}
 
 
 def archive(path: Path, members: list[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> Path:
@@ -164,7 +164,7 @@ def test_datasets_by_path() -> None:
         file["a/b/vars/0"] = np.ones(4)
         file.create_group("empty")
 
-    assert look_over(hdf5(fill)) == {"a/vars/0": (2, 3), "a/b/vars/0": (4,)}
+    assert shapes_in(hdf5(fill)) == {"a/vars/0": (2, 3), "a/b/vars/0": (4,)}
 
 
 def test_compressed_datasets() -> None:
@@ -172,7 +172,7 @@ def test_compressed_datasets() -> None:
         lambda f: f.create_dataset("a", data=np.arange(64.0), compression="gzip", shuffle=True, fletcher32=True)
     )
     with open_hdf5(data) as file:
-        np.testing.assert_array_equal(read_array(datasets(file)["a"]), np.arange(64.0))
+        np.testing.assert_array_equal(read_array(look_over(file).datasets["a"]), np.arange(64.0))
 
 
 def link(target: Any) -> Callable[[h5py.File], None]:
@@ -188,7 +188,7 @@ def link(target: Any) -> Callable[[h5py.File], None]:
 )
 def test_links_are_refused(target: Any) -> None:
     with pytest.raises(ModelFileError, match=r"'layers/trap' is a soft or external link"):
-        look_over(hdf5(link(target)))
+        shapes_in(hdf5(link(target)))
 
 
 def test_hard_link_loop() -> None:
@@ -196,12 +196,12 @@ def test_hard_link_loop() -> None:
         file.create_group("a")["b"] = file["/"]
 
     with pytest.raises(ModelFileError, match="linked twice"):
-        look_over(hdf5(fill))
+        shapes_in(hdf5(fill))
 
 
 def test_groups_too_deep() -> None:
     with pytest.raises(ModelFileError, match="too deep"):
-        look_over(hdf5(lambda f: f.create_group("/".join(["g"] * 100))))
+        shapes_in(hdf5(lambda f: f.create_group("/".join(["g"] * 100))))
 
 
 def test_external_storage(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_external_storage(tmp_path: Path) -> None:
         file.create_dataset("a", (2,), "f4", external=[(str(tmp_path / "secret"), 0, 8)])
 
     with pytest.raises(ModelFileError, match="in another file"):
-        look_over(hdf5(fill))
+        shapes_in(hdf5(fill))
 
 
 def test_virtual_dataset() -> None:
@@ -221,7 +221,7 @@ def test_virtual_dataset() -> None:
         file.create_virtual_dataset("a", layout)
 
     with pytest.raises(ModelFileError, match="in another file"):
-        look_over(hdf5(fill))
+        shapes_in(hdf5(fill))
 
 
 def test_committed_type() -> None:
@@ -229,13 +229,13 @@ def test_committed_type() -> None:
         file["a"] = np.dtype("f4")
 
     with pytest.raises(ModelFileError, match="neither a group nor a dataset"):
-        look_over(hdf5(fill))
+        shapes_in(hdf5(fill))
 
 
 @pytest.mark.parametrize("chunks", [None, (1024, 1024)])
 def test_shape_bomb(chunks: tuple[int, int] | None) -> None:
     with pytest.raises(ModelFileError, match="a bomb"):
-        look_over(hdf5(lambda f: f.create_dataset("a", (1 << 20, 1 << 20), "f4", chunks=chunks)))
+        shapes_in(hdf5(lambda f: f.create_dataset("a", (1 << 20, 1 << 20), "f4", chunks=chunks)))
 
 
 def test_strange_filter() -> None:
@@ -243,14 +243,14 @@ def test_strange_filter() -> None:
         file.create_dataset("a", data=np.ones((4, 4)), chunks=(2, 2), scaleoffset=3)
 
     with pytest.raises(ModelFileError, match="filters"):
-        look_over(hdf5(fill))
+        shapes_in(hdf5(fill))
 
 
 @pytest.mark.parametrize("cut", [0, 8, 100, 500, 2000, -100, -1])
 def test_truncated_hdf5(cut: int) -> None:
     data = hdf5(lambda f: f.create_dataset("a/b/c", data=np.ones(1000)))
     with pytest.raises(ModelFileError, match="damaged"), open_hdf5(data[:cut]) as file:
-        read_array(datasets(file)["a/b/c"])
+        read_array(look_over(file).datasets["a/b/c"])
 
 
 # Numbers
