@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from numba_rnn.models.functional import Functional
+from numba_rnn.models.model import Model
+from numba_rnn.models.sequential import Sequential
 from numba_rnn.models.serialization import deserialize_model
 
-__all__ = ["deserialize_model"]
+__all__ = ["Functional", "Model", "Sequential", "deserialize_model"]

@@ -1,0 +1,199 @@
+"""A graph as Keras' JSON and back: layers, their calls as nodes, references to the tensors between them."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from numba_rnn.errors import ModelFileError
+from numba_rnn.layers.base import Layer
+from numba_rnn.layers.registry import LAYERS
+from numba_rnn.layers.serialization import decode, deserialize, serialize
+from numba_rnn.ops.base import OPS, op_from_config
+from numba_rnn.ops.symbolic import Node, Operation, SymbolicTensor
+from numba_rnn.ops.tree import map_structure
+
+__all__ = ["graph_config", "graph_from_config"]
+
+STATEFUL_CALLS = ("SimpleRNN", "LSTM", "GRU", "RNN", "Bidirectional")
+
+
+class _NotYet(Exception):  # noqa: N818
+    """A node refers to a call that has not been made yet."""
+
+
+def graph_config(model: Any) -> dict[str, Any]:
+    """The keys `layers`, `input_layers` and `output_layers` of a functional model's config."""
+    own: dict[int, dict[int, int]] = {}  # operation -> its node's index anywhere -> its index in this graph
+    for operation in model.operations:
+        kept = [i for i, node in enumerate(operation._inbound_nodes) if node in model.own_nodes(operation)]
+        own[id(operation)] = {index: place for place, index in enumerate(kept)}
+
+    def reference(tensor: SymbolicTensor, shift: int = 0) -> list[Any]:
+        assert tensor._keras_history is not None
+        operation, index, place = tensor._keras_history
+        return [operation.name, own[id(operation)][index] + shift, place]
+
+    def argument(leaf: Any) -> Any:
+        if isinstance(leaf, SymbolicTensor):
+            config = {"shape": list(leaf.shape), "dtype": leaf.dtype, "keras_history": reference(leaf)}
+            return {"class_name": "__keras_tensor__", "config": config}
+        return _plain(leaf)
+
+    def call(node: Node) -> dict[str, Any]:
+        return {"args": map_structure(argument, list(node.args)), "kwargs": map_structure(argument, node.kwargs)}
+
+    def end(tensor: SymbolicTensor) -> list[Any]:
+        # Keras counts the calls of a nested functional model from 1 here, and from 0 among arguments.
+        assert tensor._keras_history is not None
+        return reference(tensor, 1 if _counts_from_one(tensor._keras_history.operation) else 0)
+
+    layers = [
+        {**serialize(op), "name": op.name, "inbound_nodes": [call(n) for n in model.own_nodes(op) if n.input_tensors]}
+        for op in model.operations
+    ]
+    return {
+        "layers": layers,
+        "input_layers": map_structure(end, model.input),
+        "output_layers": map_structure(end, model.output),
+    }
+
+
+def _counts_from_one(operation: Operation) -> bool:
+    return type(operation).__name__ == "Functional"
+
+
+def _plain(leaf: Any) -> Any:
+    if isinstance(leaf, slice):
+        parts = {"start": leaf.start, "stop": leaf.stop, "step": leaf.step}
+        return {"class_name": "__slice__", "config": parts}
+    if leaf is ...:
+        return {"class_name": "__ellipsis__", "config": {}}
+    return serialize(leaf)
+
+
+def graph_from_config(config: dict[str, Any]) -> tuple[Any, Any]:
+    """The symbolic inputs and outputs of the graph, its layers made and called anew.
+
+    Raises:
+        ModelFileError: an unknown layer or operation, or nodes that do not fit together.
+    """
+    made: dict[str, Operation] = {}
+    waiting: deque[tuple[Operation, Any]] = deque()
+    try:
+        for entry in config["layers"]:
+            name = entry.get("name") or entry["config"]["name"]
+            if name in made:
+                raise ModelFileError(f"The file's graph has two layers named {name!r}.")
+            made[name] = _operation(entry)
+            waiting.extend((made[name], node) for node in entry.get("inbound_nodes", ()))
+        _call_all(waiting, made)
+        return _ends(config["input_layers"], made), _ends(config["output_layers"], made)
+    except (KeyError, TypeError, AttributeError, _NotYet) as error:
+        raise ModelFileError(f"The file's graph cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _operation(entry: dict[str, Any]) -> Operation:
+    """A layer or an operation: they share class names and differ by module, or, without modules, by the layer's `trainable`."""
+    name, module, config = entry["class_name"], entry.get("module"), entry.get("config", {})
+    if module is None:
+        is_op = name in OPS and (name not in LAYERS or "trainable" not in config)
+    else:
+        is_op = ".ops." in module or ".activations." in module
+    if not is_op:
+        operation: Operation = deserialize(entry)
+        return operation
+    return op_from_config(name, decode(config))
+
+
+def _call_all(waiting: deque[tuple[Operation, Any]], made: dict[str, Operation]) -> None:
+    """Make the calls as soon as their arguments exist; the calls of one operation in their order."""
+    idle = 0
+    blocked: set[int] = set()
+    while waiting:
+        operation, node = waiting.popleft()
+        try:
+            if id(operation) in blocked:
+                raise _NotYet(operation.name)
+            args, kwargs = _arguments(operation, node, made)
+        except _NotYet as error:
+            waiting.append((operation, node))
+            blocked.add(id(operation))
+            idle += 1
+            if idle > 2 * len(waiting):
+                raise ModelFileError(
+                    f"The file's graph has loops or missing nodes: layer {operation.name!r} waits for {error}."
+                ) from None
+            if idle % len(waiting) == 0:
+                blocked.clear()
+            continue
+        try:
+            operation(*args, **kwargs)
+        except (ValueError, TypeError, IndexError) as error:
+            raise ModelFileError(f"The file's layer {operation.name!r} cannot be called as recorded: {error}") from error
+        idle = 0
+        blocked.clear()
+
+
+def _arguments(operation: Operation, node: Any, made: dict[str, Operation]) -> tuple[Any, Any]:
+    if isinstance(node, dict):
+        return _revive(node.get("args", []), made), _revive(node.get("kwargs", {}), made)
+    tensors = [_tensor(reference[:3], made) for reference in node]
+    kwargs = _old_kwargs(node[0][3], made) if len(node[0]) > 3 else {}
+    if len(tensors) > 1 and type(operation).__name__ in STATEFUL_CALLS:
+        return [tensors[0]], {**kwargs, "initial_state": tensors[1:]}
+    return [tensors[0] if len(tensors) == 1 else tensors], kwargs
+
+
+def _old_kwargs(kwargs: dict[str, Any], made: dict[str, Operation]) -> dict[str, Any]:
+    def value(v: Any) -> Any:
+        if isinstance(v, list) and len(v) >= 3 and isinstance(v[0], str) and v[0] in made:
+            return _tensor(v[:3], made)
+        return [value(x) for x in v] if isinstance(v, list) else decode(v)
+
+    return {k: value(v) for k, v in kwargs.items()}
+
+
+def _revive(value: Any, made: dict[str, Operation]) -> Any:
+    if isinstance(value, list):
+        return [_revive(v, made) for v in value]
+    if not isinstance(value, dict):
+        return value
+    kind = value.get("class_name")
+    if kind == "__keras_tensor__":
+        return _tensor(value["config"]["keras_history"], made)
+    if kind == "__tuple__":
+        return tuple(_revive(value.get("items", value.get("config", {}).get("value", [])), made))
+    if kind is not None:
+        return decode(value)
+    return {k: _revive(v, made) for k, v in value.items()}
+
+
+def _tensor(reference: Any, made: dict[str, Operation], shift: bool = False) -> SymbolicTensor:
+    name, index, place = reference
+    operation = made.get(name)
+    if operation is None:
+        raise ModelFileError(f"The file's graph refers to the layer {name!r}, which it does not have.")
+    index -= 1 if shift and _counts_from_one(operation) else 0
+    nodes = operation._inbound_nodes
+    if not 0 <= index < len(nodes):
+        raise _NotYet(f"call {index} of {name!r}")
+    tensors = nodes[index].output_tensors
+    if not 0 <= place < len(tensors):
+        raise ModelFileError(f"The file's graph refers to output {place} of {name!r}, which has {len(tensors)}.")
+    return tensors[place]
+
+
+def _ends(tree: Any, made: dict[str, Operation]) -> Any:
+    if isinstance(tree, list) and len(tree) == 3 and isinstance(tree[0], str):
+        return _tensor(tree, made, shift=True)
+    if isinstance(tree, dict):
+        if tree.get("class_name") == "__tuple__":
+            return tuple(_ends(v, made) for v in tree["items"])
+        return {k: _ends(v, made) for k, v in tree.items()}
+    return [_ends(v, made) for v in tree]
+
+
+def is_layer(operation: Operation) -> bool:
+    """Whether an operation of a graph is a layer."""
+    return isinstance(operation, Layer)

@@ -1,0 +1,161 @@
+"""The functional model: the graph between symbolic inputs and outputs, run or shown or written as a config."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numba_rnn.errors import ShapeError
+from numba_rnn.layers.base import Layer
+from numba_rnn.layers.masks import get_mask, set_mask, without_mask
+from numba_rnn.layers.registry import register
+from numba_rnn.models.config import graph_config, graph_from_config
+from numba_rnn.models.graph import Graph
+from numba_rnn.models.model import Model
+from numba_rnn.ops.symbolic import Node, Operation, SymbolicTensor
+from numba_rnn.ops.tree import flatten, map_structure, pack
+
+__all__ = ["Functional"]
+
+
+@register
+class Functional(Model):
+    """A graph of layers. Inputs and outputs are symbolic tensors, or lists, tuples or dicts of them.
+
+    Raises:
+        ValueError: the outputs depend on tensors that the inputs do not give, or two layers have the same name.
+    """
+
+    keras_module = "keras.src.models.functional"
+    keras_registered_name = "Functional"
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+        for what, tree in (("inputs", inputs), ("outputs", outputs)):
+            for t in flatten(tree):
+                if not isinstance(t, SymbolicTensor):
+                    raise ValueError(
+                        f"All `{what}` values must be symbolic tensors, such as `Input` returns. Received: {what}={tree} "
+                        f"including invalid value {t} of type {type(t)}"
+                    )
+        super().__init__(name=name, **kwargs)
+        self._inputs_struct, self._outputs_struct = inputs, outputs
+        self._graph = Graph(flatten(inputs), flatten(outputs))
+        self.strict_shapes = True  # a Sequential checks ranks only
+        self.built = True
+
+    @property
+    def operations(self) -> list[Operation]:
+        """Layers and operations, in Keras' order."""
+        return self._graph.operations
+
+    def sublayers(self) -> list[Layer]:
+        """The layers among the operations."""
+        return [op for op in self.operations if isinstance(op, Layer)]
+
+    @property
+    def input(self) -> Any:
+        """The symbolic inputs, in the structure they were given."""
+        return self._inputs_struct
+
+    @property
+    def output(self) -> Any:
+        """The symbolic outputs, in the structure they were given."""
+        return self._outputs_struct
+
+    def own_nodes(self, operation: Operation) -> list[Node]:
+        """The calls of an operation that belong to this graph."""
+        own = {id(node) for node in self._graph.nodes}
+        return [node for node in operation._inbound_nodes if id(node) in own]
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        """Run the graph."""
+        flat = self.standardize(inputs)
+        if mask is not None:
+            flat = [set_mask(x, m) for x, m in zip(flat, flatten(mask), strict=False)]
+        return pack(self._outputs_struct, self._graph.run(flat))
+
+    def standardize(self, inputs: Any) -> list[Any]:
+        """The inputs in the graph's order, dtype and rank.
+
+        Raises:
+            ValueError: an input is missing, or one too many.
+            ShapeError: an input has the wrong rank or size.
+        """
+        struct = self._inputs_struct
+        if type(inputs) is dict:
+            names = list(struct) if isinstance(struct, dict) else [t.name for t in flatten(struct)]
+            missing = [n for n in names if n not in inputs]
+            if missing:
+                raise ValueError(
+                    f'Missing data for input "{missing[0]}". You passed a data dictionary with keys {list(inputs)}. Expected the '
+                    f"following keys: {names}"
+                )
+            flat = flatten({n: inputs[n] for n in names}) if isinstance(struct, dict) else [inputs[n] for n in names]
+        else:
+            flat = flatten(inputs)
+        expected = self.inputs
+        if len(flat) != len(expected):
+            raise ValueError(
+                f"Model '{self.name}' expects {len(expected)} inputs ({', '.join(t.name for t in expected)}). Received: {len(flat)}."
+            )
+        return [self._one(x, t) for x, t in zip(flat, expected, strict=True)]
+
+    def _one(self, x: Any, ref: SymbolicTensor) -> Any:
+        if x is None:
+            raise ValueError(f"The input '{ref.name}' is not optional, but None was passed. Please provide a valid tensor.")
+        shape, wanted = tuple(x.shape), ref.shape
+        mask = get_mask(x)
+        if len(shape) == len(wanted) + 1 and shape[-1] == 1:
+            x = x[..., 0]
+        elif len(shape) == len(wanted) - 1 and wanted[-1] == 1:
+            x = x[..., None]
+        fits = len(x.shape) == len(wanted)
+        if fits and self.strict_shapes:
+            fits = all(n is None or m is None or n == m for n, m in zip(wanted[1:], x.shape[1:], strict=True))
+        if not fits:
+            raise ShapeError(
+                f"Model '{self.name}' was passed an incompatible input '{ref.name}': expected shape={(None, *wanted[1:])}, found "
+                f"shape={shape}"
+            )
+        if not isinstance(x, SymbolicTensor):
+            x = np.asarray(without_mask(x))
+            if x.dtype.name != ref.dtype:
+                x = x.astype(ref.dtype)
+        return set_mask(x, mask)
+
+    def compute_output_spec(self, inputs: Any, mask: Any = None) -> Any:
+        """The shapes of the outputs."""
+        return pack(self._outputs_struct, self._graph.run(self.standardize(inputs), symbolic=True))
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The outputs carry their own."""
+        return None
+
+    def training_differs(self) -> str | None:
+        """A layer's reason."""
+        return Layer.training_differs(self)
+
+    def get_config(self) -> dict[str, Any]:
+        """Name, layers, nodes, inputs and outputs, as Keras writes them."""
+        return {"name": self.name, "trainable": self.trainable, **graph_config(self)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The model that `get_config` describes, layers made anew.
+
+        Raises:
+            ModelFileError: it names what this library does not have, or its nodes do not fit together.
+        """
+        inputs, outputs = graph_from_config(config)
+        rest = {k: config[k] for k in ("name", "trainable") if config.get(k) is not None}
+        return cls(inputs, outputs, **rest)
+
+    def clone(self, **changes: Any) -> Any:
+        """A new model of the same graph, with weights of its own."""
+        return type(self).from_config({**self.get_config(), **changes})
+
+
+def shapes_of(tree: Any) -> Any:
+    """The shapes in a structure of tensors."""
+    return map_structure(lambda t: tuple(t.shape), tree)

@@ -1,0 +1,146 @@
+"""The graph between symbolic tensors: which nodes, in which order to run, in which order Keras lists their operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numba_rnn.ops.symbolic import Node, Operation, SymbolicTensor
+from numba_rnn.ops.tree import flatten, map_structure
+
+__all__ = ["Graph", "Step", "trace"]
+
+
+class _Slot(int):
+    """Where a value is kept during a run, in place of a symbolic tensor among a node's arguments."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of a run: `operation(*args, **kwargs)`, values taken from slots and put into others.
+
+    Attributes:
+        source: the slot of the only argument, or -1 where `args` and `kwargs` must be filled in.
+        target: the slot of the only result, or -1 where the result is spread over `targets`.
+    """
+
+    operation: Operation
+    source: int
+    args: Any
+    kwargs: dict[str, Any]
+    target: int
+    targets: tuple[int, ...]
+
+
+class Graph:
+    """The nodes between inputs and outputs.
+
+    Attributes:
+        nodes: in the order to run them, inputs included.
+        operations: each once, in the order in which Keras lists layers: by distance from the outputs, then as met first.
+    """
+
+    def __init__(self, inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]) -> None:
+        self.nodes, met = trace(inputs, outputs)
+        self.operations = _by_depth(self.nodes, met, inputs)
+        slots: dict[int, _Slot] = {}
+        for tensor in [*inputs, *(t for node in self.nodes for t in node.output_tensors)]:
+            slots.setdefault(id(tensor), _Slot(len(slots)))
+        self._size = len(slots)
+        self._inputs = [slots[id(t)] for t in inputs]
+        self._outputs = [slots[id(t)] for t in outputs]
+        self._steps = [_step(node, slots) for node in self.nodes if node.input_tensors]
+
+    def run(self, inputs: list[Any], symbolic: bool = False) -> list[Any]:
+        """The outputs for these inputs; of symbolic inputs only the shapes, and no node is recorded."""
+        values: list[Any] = [None] * self._size
+        for slot, x in zip(self._inputs, inputs, strict=True):
+            values[slot] = x
+        for step in self._steps:
+            call: Any = step.operation.compute_output_spec if symbolic else step.operation  # type: ignore[attr-defined]
+            if step.source >= 0:
+                result = call(values[step.source])
+            else:
+                args, kwargs = map_structure(
+                    lambda a: values[a] if type(a) is _Slot else a, [step.args, step.kwargs]
+                )
+                result = call(*args, **kwargs)
+            if step.target >= 0:
+                values[step.target] = result
+            else:
+                for slot, value in zip(step.targets, flatten(result), strict=True):
+                    values[slot] = value
+        return [values[slot] for slot in self._outputs]
+
+
+def _step(node: Node, slots: dict[int, _Slot]) -> Step:
+    def slot_of(leaf: Any) -> Any:
+        return slots[id(leaf)] if isinstance(leaf, SymbolicTensor) else leaf
+
+    args, kwargs = map_structure(slot_of, [list(node.args), node.kwargs])
+    kwargs = {k: v for k, v in kwargs.items() if not (k == "mask" and v is None)}
+    alone = len(args) == 1 and not kwargs and type(args[0]) is _Slot
+    targets = tuple(slots[id(t)] for t in node.output_tensors)
+    single = isinstance(node.outputs, SymbolicTensor)
+    return Step(node.operation, args[0] if alone else -1, args, kwargs, targets[0] if single else -1, targets)
+
+
+def trace(inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]) -> tuple[list[Node], dict[Operation, int]]:
+    """The nodes that the outputs need, each after those that it needs itself; and when each operation was met first.
+
+    Raises:
+        ValueError: an output needs an input that was not given.
+    """
+    given = {id(t) for t in inputs}
+    finished: set[int] = set()
+    order: list[Node] = []
+    met: dict[Operation, int] = {}
+
+    def visit(tensor: SymbolicTensor) -> None:
+        if tensor._keras_history is None:
+            raise ValueError(f"{tensor} comes from no recorded call, so no model can be made of it.")
+        operation, index, _ = tensor._keras_history
+        node = operation._inbound_nodes[index]
+        if id(node) in finished or (id(tensor) in given and node.input_tensors):
+            return
+        if not node.input_tensors and id(tensor) not in given:
+            raise ValueError(
+                f"Graph disconnected: the outputs depend on the input '{operation.name}', which is not among the model's inputs "
+                f"({', '.join(t.name for t in inputs)})."
+            )
+        met.setdefault(operation, len(met))
+        for needed in node.input_tensors:
+            visit(needed)
+        finished.add(id(node))
+        order.append(node)
+
+    for tensor in outputs:
+        visit(tensor)
+    return order, met
+
+
+def _by_depth(nodes: list[Node], met: dict[Operation, int], inputs: list[SymbolicTensor]) -> list[Operation]:
+    producers = {id(t): node for node in nodes for t in node.output_tensors}
+    node_depth: dict[int, int] = {}
+    depth: dict[Operation, int] = {}
+    for node in reversed(nodes):
+        # An operation that is called several times has the depth of its call furthest from the outputs.
+        here = max(node_depth.get(id(node), 0), depth.get(node.operation, 0))
+        depth[node.operation] = node_depth[id(node)] = here
+        for tensor in node.input_tensors:
+            producer = producers.get(id(tensor))
+            if producer is not None:
+                node_depth[id(producer)] = max(here + 1, node_depth.get(id(producer), 0))
+    for tensor in inputs:
+        assert tensor._keras_history is not None
+        operation, index, _ = tensor._keras_history
+        if operation not in depth and not operation._inbound_nodes[index].input_tensors:
+            depth[operation], met[operation] = 0, -1  # an input that no output needs
+    ordered = sorted(depth, key=lambda operation: (-depth[operation], met[operation]))
+    names = [operation.name for operation in ordered]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(
+                f'The name "{name}" is used {names.count(name)} times in the model. All operation names should be unique.'
+            )
+    return ordered

@@ -1,0 +1,177 @@
+"""What every model can do: predict in batches, show itself, keep what `compile` is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numba_rnn.layers.base import Layer
+from numba_rnn.layers.masks import without_mask
+from numba_rnn.models import files
+from numba_rnn.models.batches import batched
+from numba_rnn.models.summary import print_summary
+from numba_rnn.ops.tree import flatten, map_structure
+
+__all__ = ["Model"]
+
+
+class Model(Layer):
+    """`Model(inputs, outputs)` makes a `Functional` model of the graph between symbolic tensors. Arguments as Keras'.
+
+    A subclass may have layers as attributes and a `call` of its own.
+    """
+
+    keras_module = "keras"
+    supports_masking = True
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """A `Functional` where inputs and outputs are given."""
+        if cls is Model and (len(args) + len({"inputs", "outputs"} & set(kwargs))) >= 2:
+            from numba_rnn.models.functional import Functional  # a subclass of this class
+
+            cls = Functional  # noqa: PLW0642
+        return super().__new__(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if args or {"inputs", "outputs"} & set(kwargs):
+            raise TypeError(
+                f"{type(self).__name__} takes no inputs and outputs: only `Model(inputs, outputs)` itself makes a graph."
+            )
+        super().__init__(**kwargs)
+        self._compiled: dict[str, Any] | None = None
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers of the model, in Keras' order."""
+        return self.sublayers()
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """A layer by its name or its place in `layers`.
+
+        Raises:
+            ValueError: there is no such layer, or both or neither are given.
+        """
+        layers = self.layers
+        if (name is None) == (index is None):
+            raise ValueError("Provide either a layer name or layer index at `get_layer`.")
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(f"Was asked to retrieve layer at index {index} but model only has {len(layers)} layers.")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"No such layer: {name}. Existing layers are: {[layer.name for layer in layers]}.")
+
+    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None) -> Any:
+        """The outputs for many rows, computed batch by batch.
+
+        Args:
+            x: an array (N, ...), or a list or dict of them, as the model takes it.
+            batch_size: rows a batch, 32 if None.
+            verbose: 0 or False shows nothing, 1 or 2 a progress bar on the standard error; "auto" a bar where that is a terminal
+                and it takes long.
+            steps: at most so many batches.
+
+        Returns:
+            NumPy arrays in the structure of the model's outputs.
+
+        Raises:
+            ShapeError: the arrays have different numbers of rows, or a shape that the model does not take.
+        """
+        return batched(self._plain_call, x, 32 if batch_size is None else batch_size, verbose, steps)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch, as NumPy arrays."""
+        return self._plain_call(map_structure(np.asarray, x))
+
+    def _plain_call(self, x: Any) -> Any:
+        return map_structure(lambda y: np.asarray(without_mask(y)), self(x))
+
+    def summary(self, line_length: int | None = None, print_fn: Any = None, expand_nested: bool = False, **ignored: Any) -> None:
+        """Show the layers, their output shapes and how many numbers they hold, line by line to `print_fn` where given."""
+        print_summary(self, line_length, print_fn, expand_nested)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Keep the arguments: they are for training."""
+        names = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics", "run_eagerly", "steps_per_execution")
+        self._compiled = {**dict(zip(names, args, strict=False)), **kwargs}
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """What `compile` was given."""
+        return self._compiled
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """Training.
+
+        Raises:
+            NotImplementedError: always, for now.
+        """
+        raise NotImplementedError("Training is not there yet: train with Keras, save the model, and load it here to run it.")
+
+    def load_weights(self, filepath: Any) -> None:
+        """Read the weights from a `.weights.h5` or `.keras` file."""
+        files.load_weights(self, filepath)
+
+    def reset_state(self) -> None:
+        """Set the states that stateful layers keep between calls to zero, in all of the model."""
+        for layer in self._flatten_layers():
+            if getattr(layer, "stateful", False) and hasattr(layer, "reset_state"):
+                layer.reset_state()
+
+    def reset_states(self) -> None:
+        """The same, by its old name."""
+        self.reset_state()
+
+    def _flatten_layers(self) -> list[Layer]:
+        found: list[Layer] = []
+        waiting = self.sublayers()
+        while waiting:
+            layer = waiting.pop(0)
+            found.append(layer)
+            waiting = layer.sublayers() + waiting
+        return found
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The model's config as JSON, as Keras writes it."""
+        import json
+
+        from numba_rnn.layers.serialization import serialize
+
+        return json.dumps(serialize(self), **kwargs)
+
+    @property
+    def input_shape(self) -> Any:
+        """The shape of the input, or the structure of their shapes."""
+        return map_structure(lambda t: t.shape, self.input)
+
+    @property
+    def output_shape(self) -> Any:
+        """The shape of the output, or the structure of their shapes."""
+        return map_structure(lambda t: t.shape, self.output)
+
+    @property
+    def input(self) -> Any:
+        """The symbolic inputs, in the structure they were given."""
+        raise AttributeError(f"Model '{self.name}' has no defined inputs: it is no graph.")
+
+    @property
+    def output(self) -> Any:
+        """The symbolic outputs, in the structure they were given."""
+        raise AttributeError(f"Model '{self.name}' has no defined outputs: it is no graph.")
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The symbolic inputs."""
+        return flatten(self.input)
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The symbolic outputs."""
+        return flatten(self.output)
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs."""
+        return [t.name for t in self.inputs]
