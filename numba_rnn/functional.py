@@ -138,8 +138,7 @@ def scan(
         ShapeError: x, mask or a state does not fit, or T is 0.
     """
     dtype = cell.recurrence.dtype
-    if type(x) is not np.ndarray or x.dtype != dtype or not x.flags.c_contiguous:
-        x = np.ascontiguousarray(x, dtype)
+    x = _plain(x, dtype)
     if x.ndim != 3 or x.shape[2] != cell.D:
         check_shape(
             "x", x, "B T D", "Sequences have the features last; check the data or the layer's input size.", D=cell.D
@@ -152,11 +151,18 @@ def scan(
         if mask.ndim == 3 and mask.shape[2] == 1:
             mask = mask[:, :, 0]
         check_shape("mask", mask, "B T", "A mask has one entry a row and step.", B=B, T=T)
-        mask = np.ascontiguousarray(mask, np.bool_)
+        mask = _plain(mask, np.dtype(np.bool_))
     if initial_state is not None:
         initial_state = _checked_state(cell, initial_state, B)
     backend, prepared = cell.prepared()
     return backend.scan(prepared, x, mask, initial_state, options)
+
+
+def _plain(x: Array, dtype: np.dtype[Any]) -> Array:
+    """x as compiled code knows arrays, copied only where it is not so: of this dtype, contiguous, aligned, writable."""
+    if type(x) is np.ndarray and x.dtype == dtype and x.flags.carray:
+        return x
+    return np.require(x, dtype, ["C", "A", "W", "E"])
 
 
 def _checked_state(cell: Cell, initial_state: Any, B: int) -> tuple[Array, ...]:
@@ -169,38 +175,62 @@ def _checked_state(cell: Cell, initial_state: Any, B: int) -> tuple[Array, ...]:
             f"`initial_state` of {cell.recurrence.spec.name} must be {len(names)} arrays ({', '.join(names)}), each "
             f"({B}, {cell.H}). Received: {n}."
         )
-    checked = tuple(np.ascontiguousarray(s, cell.recurrence.dtype) for s in initial_state)
+    checked = tuple(_plain(s, cell.recurrence.dtype) for s in initial_state)
     for name, s in zip(names, checked, strict=True):
         check_shape(f"initial_state {name}", s, "B H", "States have one row a sequence.", B=B, H=cell.H)
     return checked
 
 
-def simple_rnn(x: Array, kernel: Array, recurrent_kernel: Array, bias: Array | None = None, *, activation: Any = "tanh",
-               mask: Array | None = None, initial_state: Any = None, **options: bool) -> tuple[Array, tuple[Array, ...]]:  # fmt: skip
+def simple_rnn(
+    x: Array,
+    kernel: Array,
+    recurrent_kernel: Array,
+    bias: Array | None = None,
+    *,
+    activation: Any = "tanh",
+    mask: Array | None = None,
+    initial_state: Any = None,
+    **options: bool,
+) -> tuple[Array, tuple[Array, ...]]:
     """SimpleRNN over x (B, T, D): kernel (D, H), recurrent_kernel (H, H), bias (H,). See `scan` for the rest."""
     cell = prepare(SIMPLE_RNN, kernel, recurrent_kernel, bias, activation=activation)
     return scan(cell, x, mask, initial_state, ScanOptions(**options))
 
 
-def lstm(x: Array, kernel: Array, recurrent_kernel: Array, bias: Array | None = None, *, activation: Any = "tanh",
-         recurrent_activation: Any = "sigmoid", mask: Array | None = None, initial_state: Any = None,
-         **options: bool) -> tuple[Array, tuple[Array, ...]]:  # fmt: skip
-    """LSTM over x (B, T, D): kernel (D, 4*H) in blocks i, f, c, o, recurrent_kernel (H, 4*H), bias (4*H,). See `scan`."""
-    cell = prepare(
-        LSTM, kernel, recurrent_kernel, bias, activation=activation, recurrent_activation=recurrent_activation
-    )
-    return scan(cell, x, mask, initial_state, ScanOptions(**options))
+def lstm(
+    x: Array,
+    kernel: Array,
+    recurrent_kernel: Array,
+    bias: Array | None = None,
+    *,
+    activation: Any = "tanh",
+    recurrent_activation: Any = "sigmoid",
+    mask: Array | None = None,
+    initial_state: Any = None,
+    **options: bool,
+) -> tuple[Array, tuple[Array, ...]]:
+    """LSTM over x (B, T, D): kernel (D, 4*H), blocks i, f, c, o; recurrent_kernel (H, 4*H); bias (4*H,). See `scan`."""
+    names = {"activation": activation, "recurrent_activation": recurrent_activation}
+    return scan(prepare(LSTM, kernel, recurrent_kernel, bias, **names), x, mask, initial_state, ScanOptions(**options))
 
 
-def gru(x: Array, kernel: Array, recurrent_kernel: Array, bias: Array | None = None, *, activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid", reset_after: bool = True, mask: Array | None = None,
-        initial_state: Any = None, **options: bool) -> tuple[Array, tuple[Array, ...]]:  # fmt: skip
-    """GRU over x (B, T, D): kernel (D, 3*H) in blocks z, r, h, recurrent_kernel (H, 3*H), bias (3*H,) or (2, 3*H). See `scan`."""
+def gru(
+    x: Array,
+    kernel: Array,
+    recurrent_kernel: Array,
+    bias: Array | None = None,
+    *,
+    activation: Any = "tanh",
+    recurrent_activation: Any = "sigmoid",
+    reset_after: bool = True,
+    mask: Array | None = None,
+    initial_state: Any = None,
+    **options: bool,
+) -> tuple[Array, tuple[Array, ...]]:
+    """GRU over x (B, T, D): kernel (D, 3*H), blocks z, r, h; recurrent_kernel (H, 3*H); bias (3*H,) or (2, 3*H)."""
     spec = GRU if reset_after else GRU_RESET_BEFORE
-    cell = prepare(
-        spec, kernel, recurrent_kernel, bias, activation=activation, recurrent_activation=recurrent_activation
-    )
-    return scan(cell, x, mask, initial_state, ScanOptions(**options))
+    names = {"activation": activation, "recurrent_activation": recurrent_activation}
+    return scan(prepare(spec, kernel, recurrent_kernel, bias, **names), x, mask, initial_state, ScanOptions(**options))
 
 
 def linear(x: Array, kernel: Array, bias: Array | None = None) -> Array:

@@ -13,6 +13,9 @@ from numba_rnn.cells import CellSpec
 __all__ = ["Backend", "CellWeights", "Recurrence", "ScanOptions"]
 
 
+BACKWARDS, SEQUENCES, ZERO_MASKED = 1, 2, 4  # bits of `ScanOptions.flags`
+
+
 @dataclass(frozen=True)
 class Recurrence:
     """The kind of recurrence to run: everything that a compiled kernel depends on.
@@ -52,6 +55,13 @@ class ScanOptions:
     go_backwards: bool = False
     return_sequences: bool = False
     zero_output_for_mask: bool = False
+    flags: int = field(init=False, repr=False)  # the three as bits, for compiled code
+
+    def __post_init__(self) -> None:
+        bits = (
+            BACKWARDS * self.go_backwards | SEQUENCES * self.return_sequences | ZERO_MASKED * self.zero_output_for_mask
+        )
+        object.__setattr__(self, "flags", bits)
 
 
 class Backend(Protocol):

@@ -25,7 +25,11 @@ def linear(x: Array) -> Array:
 
 def relu(x: Array, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Array:
     """max(x, 0); with Keras' `ReLU` layer's options, negative_slope (x - threshold) below `threshold`, cut at `max_value`."""
-    below = np.asarray(negative_slope, x.dtype) * (x - np.asarray(threshold, x.dtype)) if negative_slope else np.zeros_like(x)
+    below = (
+        np.asarray(negative_slope, x.dtype) * (x - np.asarray(threshold, x.dtype))
+        if negative_slope
+        else np.zeros_like(x)
+    )
     y = np.where(x < threshold, below, x)  # NaN stays NaN
     return y if max_value is None else np.minimum(y, np.asarray(max_value, x.dtype))
 
@@ -89,7 +93,8 @@ def softsign(x: Array) -> Array:
 
 def squareplus(x: Array, b: float = 4) -> Array:
     """(x + sqrt(x^2 + b)) / 2."""
-    return (x + np.sqrt(x * x + np.asarray(b, x.dtype))) / 2
+    w = np.abs(x) + np.sqrt(x * x + np.asarray(b, x.dtype))
+    return np.where(x < 0, np.asarray(b / 2, x.dtype) / w, w / 2)  # the sum would cancel below 0
 
 
 def silu(x: Array) -> Array:
@@ -110,7 +115,11 @@ def erf(x: Array) -> Array:
 def gelu(x: Array, approximate: bool = False) -> Array:
     """x Φ(x), Φ the normal distribution function; the tanh form where `approximate`."""
     if approximate:
-        return x * (1 + np.tanh(np.asarray(math.sqrt(2 / math.pi), x.dtype) * (x + np.asarray(0.044715, x.dtype) * x**3))) / 2
+        return (
+            x
+            * (1 + np.tanh(np.asarray(math.sqrt(2 / math.pi), x.dtype) * (x + np.asarray(0.044715, x.dtype) * x**3)))
+            / 2
+        )
     return x * (1 + erf(x * np.asarray(math.sqrt(0.5), x.dtype))) / 2
 
 

@@ -15,9 +15,10 @@ __all__ = ["TileShape", "host_lanes", "l2_bytes", "tile_shape"]
 
 @dataclass(frozen=True)
 class TileShape:
-    """A tile of `rows` batch rows by `panels` panels, and the panels of the one-row tile."""
+    """Tiles of `tall` and of `short` batch rows by `panels` panels, and the panels of the one-row tile."""
 
-    rows: int
+    tall: int
+    short: int
     panels: int
     row_panels: int
 
@@ -42,13 +43,15 @@ def tile_shape(lanes: int, gates: int) -> TileShape:
     """The tile for so many float32 lanes and gates.
 
     AVX-512 and NEON have 32 registers, AVX2 and SSE 16. The accumulators take three quarters of them; the held operand and one
-    streamed value take the rest. The rows for 16 registers were measured on Zen 3, those for 32 on Zen 4.
+    streamed value take the rest. A single row needs as many sums in flight as an fma takes cycles, times the fmas begun in one:
+    4 on Zen 4 (512 bits), 8 on Zen 3 (256 bits); more panels only make the weights' streams more numerous (measured there).
     """
-    registers = 32 if lanes == 16 or "neon" in _features() else 16
-    accumulators = registers * 3 // 4
-    panels = max(1, 4 // gates) if registers == 32 else max(1, 3 // gates)
-    rows = max(1, accumulators // (panels * gates))
-    return TileShape(rows, panels, max(1, 8 // gates))
+    many = lanes == 16 or "neon" in _features()
+    accumulators, in_flight = (24, 4) if many else (12, 8)
+    panels = max(1, (4 if many else 3) // gates)
+    tall = max(1, accumulators // (panels * gates))
+    short = tall // 2 if tall % 4 == 0 else -(-tall * 2 // 3)
+    return TileShape(tall, short, panels, max(1, in_flight // gates))
 
 
 @cache

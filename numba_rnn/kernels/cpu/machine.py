@@ -17,7 +17,7 @@ from numba_rnn.kernels.cpu.host import host_lanes, l2_bytes, tile_shape
 from numba_rnn.kernels.cpu.ops import ACTIVATIONS
 from numba_rnn.kernels.cpu.pack import PackedWeights, aligned, pack_bias, pack_matrix, pack_weights
 from numba_rnn.kernels.cpu.product import build_linear
-from numba_rnn.kernels.cpu.scan import BACKWARDS, SEQUENCES, ZERO_MASKED, build_scan
+from numba_rnn.kernels.cpu.scan import build_scan
 from numba_rnn.kernels.fingerprint import fingerprint
 from numba_rnn.progress import compiling
 
@@ -28,7 +28,7 @@ Kernel = Callable[..., int]
 
 @cache
 def _source() -> int:
-    return fingerprint("cells", "kernels/cpu")
+    return fingerprint("cells", "kernels", "kernels/cpu")
 
 
 def _lanes(dtype: np.dtype[Any]) -> int:
@@ -59,7 +59,7 @@ def _kernel(cell: str, act: str, rec: str, lanes: int, register_lanes: int, para
 @cache
 def _linear_kernel(lanes: int, register_lanes: int) -> Kernel:
     shape = tile_shape(register_lanes, 1)
-    run: Kernel = build_linear(_source(), lanes, shape.rows, shape.panels, shape.row_panels)
+    run: Kernel = build_linear(_source(), lanes, shape.tall, shape.short, shape.panels, shape.row_panels)
     return run
 
 
@@ -71,9 +71,10 @@ class Prepared:
     packed: PackedWeights
     lanes: int
     register_lanes: int
-    D: int
+    gates: int
     H: int
     rows: int
+    row_chunk: int
     serial: Kernel
     no_mask: Array
     no_state: tuple[Array, ...]
@@ -82,7 +83,9 @@ class Prepared:
     def parallel(self) -> Kernel:
         """The kernel that shares rows among threads; compiled when first needed."""
         r = self.recurrence
-        return _kernel(r.spec.name, r.activation or "", r.recurrent_activation or "", self.lanes, self.register_lanes, True)
+        return _kernel(
+            r.spec.name, r.activation or "", r.recurrent_activation or "", self.lanes, self.register_lanes, True
+        )
 
 
 class CPU:
@@ -112,8 +115,9 @@ class CPU:
         packed = pack_weights(weights, G, spec.first or G, lanes)
         act, rec = recurrence.activation or "", recurrence.recurrent_activation or ""
         D, H = weights.kernel.shape[0], weights.recurrent_kernel.shape[0]
+        step_bytes = packed.bias.nbytes  # one row's projected input
         prepared = Prepared(
-            recurrence, packed, lanes, register_lanes, D, H, tile_shape(register_lanes, G).rows,
+            recurrence, packed, lanes, register_lanes, G, H, tile_shape(register_lanes, G).tall, l2_bytes() // 2 // step_bytes,
             _kernel(spec.name, act, rec, lanes, register_lanes, False),
             np.zeros((0, 0), np.bool_), (np.zeros((0, 0), dtype),) * S,
             (packed.kernel, packed.bias, packed.first, packed.first_bias, packed.rest, packed.rest_bias, packed.extra),
@@ -132,24 +136,17 @@ class CPU:
     ) -> tuple[Array, tuple[Array, ...]]:
         """Run the whole sequence; see `Backend.scan`."""
         B, T, D = x.shape
-        H, dtype, spec = prepared.H, x.dtype, prepared.recurrence.spec
-        G = len(spec.gates)
-        y = np.empty((B, T, H) if options.return_sequences else (B, H), dtype)
-        last = np.empty((len(spec.states), B, H), dtype)
-        flags = (
-            BACKWARDS * options.go_backwards
-            | SEQUENCES * options.return_sequences
-            | ZERO_MASKED * options.zero_output_for_mask
-        )
+        H, S, G = prepared.H, len(prepared.no_state), prepared.gates
+        y = np.empty((B, T, H) if options.return_sequences else (B, H), x.dtype)
+        last = np.empty((S, B, H), x.dtype)
         block, workers = threads.split(B, B * T * (D + H) * G * H, prepared.rows)
         # The projected input of a chunk of steps takes about half of the second-level cache.
-        row_bytes = -(-H // prepared.lanes) * prepared.lanes * G * dtype.itemsize
-        chunk = min(T, max(1, l2_bytes() // 2 // (block * row_bytes)))
+        chunk = 1 if T == 1 else min(T, max(1, prepared.row_chunk // block))
         args = (
             x,
             prepared.no_mask if mask is None else mask,
             prepared.no_state if initial_state is None else initial_state,
-            *prepared.weights, y, last, flags, chunk, block,
+            *prepared.weights, y, last, options.flags, chunk, block,
         )  # fmt: skip
         if workers > 1:
             with threads.parallel_region() as allowed:

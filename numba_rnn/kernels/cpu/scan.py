@@ -1,4 +1,4 @@
-"""The time loop: projects the input a chunk of steps at a time, multiplies h by the recurrent weights, calls the cell. It names no cell.
+"""The time loop: projects the input a chunk of steps at a time, multiplies h by the weights, calls the cell. It names no cell.
 
 What the disk cache needs: the compiled closure captures integers and plain functions of importable modules, nothing else;
 intrinsics and helpers stay at module level, parametrised by literal integers. A captured intrinsic or jitted function is pickled
@@ -10,12 +10,11 @@ from numba import njit, prange
 from numba.extending import register_jitable
 
 from numba_rnn.config import settings
+from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
 from numba_rnn.kernels.cpu.product import literal_jitable, product
 from numba_rnn.kernels.cpu.simd import load_tuple, store, store_tail
 
-__all__ = ["BACKWARDS", "SEQUENCES", "ZERO_MASKED", "build_scan"]
-
-BACKWARDS, SEQUENCES, ZERO_MASKED = 1, 2, 4  # bits of `flags`
+__all__ = ["build_scan"]
 
 
 @register_jitable
@@ -27,22 +26,22 @@ def workspace(size, like):
 
 
 @literal_jitable
-def project(lanes, rows, panels, row_panels, gates, x, r0, n, T, D, step0, steps, backwards, w, bias, z, zo, width):
+def project(
+    lanes, tall, short, panels, row_panels, gates, x, r0, n, T, D, step0, steps, backwards, w, bias, z, zo, width
+):
     """z[step, row] = x W + b for `steps` steps from `step0` and n rows from r0; z rows are `width` apart.
 
     The tiles run along whichever is longer, rows or steps; both are strides of x as the user has it.
     """
-    HB = width // (gates * lanes)
     dt = -D if backwards else D
-    t0 = T - 1 - step0 if backwards else step0
-    if n >= steps:
-        for s in range(steps):
-            product(lanes, rows, panels, row_panels, gates, x, (r0 * T + t0) * D + s * dt, T * D, n,
-                    w, 0, D, 0, HB, bias, z, zo + s * n * width, width)  # fmt: skip
-    else:
-        for r in range(n):
-            product(lanes, rows, panels, row_panels, gates, x, ((r0 + r) * T + t0) * D, dt, steps,
-                    w, 0, D, 0, HB, bias, z, zo + r * width, n * width)  # fmt: skip
+    xo = (r0 * T + (T - 1 - step0 if backwards else step0)) * D
+    by_row = n >= steps
+    outer, inner = (steps, n) if by_row else (n, steps)
+    x_outer, x_inner = (dt, T * D) if by_row else (T * D, dt)
+    z_outer, z_inner = (n * width, width) if by_row else (width, n * width)
+    for i in range(outer):
+        product(lanes, tall, short, panels, row_panels, gates, x, xo + i * x_outer, x_inner, inner, w, 0, D, 0,
+                width // (gates * lanes), bias, z, zo + i * z_outer, z_inner)  # fmt: skip
 
 
 @register_jitable
@@ -65,8 +64,8 @@ def build_scan(fingerprint, parallel, lanes, gates, first, states, extra, shape,
         y (B, T, H) or (B, H), written; last (S, B, H), written; chunk: steps projected at once; block: rows a worker takes.
     Returns the fingerprint it was compiled with.
     """
-    rows, panels, row_panels = shape.rows, shape.panels, shape.row_panels
-    rest_rows, rest_panels, rest_row_panels = rest_shape.rows, rest_shape.panels, rest_shape.row_panels
+    tall, short, panels, row_panels = shape.tall, shape.short, shape.panels, shape.row_panels
+    tall2, short2, panels2, row_panels2 = rest_shape.tall, rest_shape.short, rest_shape.panels, rest_shape.row_panels
     rest = gates - first
     two_phase = rest > 0
     tail = states - 1
@@ -77,7 +76,7 @@ def build_scan(fingerprint, parallel, lanes, gates, first, states, extra, shape,
         H = last.shape[2]
         HB = (H + lanes - 1) // lanes
         width, hs, cs = HB * gates * lanes, (HB + 1) * lanes, HB * tail * lanes
-        backwards, sequences, zero_masked = flags & 1 != 0, flags & 2 != 0, flags & 4 != 0
+        backwards, sequences, zero_masked = flags & BACKWARDS != 0, flags & SEQUENCES != 0, flags & ZERO_MASKED != 0
         masked = mask.size > 0
         for worker in prange(workers):
             r0 = worker * block
@@ -94,7 +93,7 @@ def build_scan(fingerprint, parallel, lanes, gates, first, states, extra, shape,
             fo = co + n * cs
             ro = fo + n * fw
             go = ro + n * rw
-            ws[ho : fo] = 0
+            ws[ho:fo] = 0
             if initial[0].size > 0:
                 for r in range(n):
                     for i in range(H):
@@ -105,12 +104,12 @@ def build_scan(fingerprint, parallel, lanes, gates, first, states, extra, shape,
 
             for step in range(T):
                 if step % chunk == 0:
-                    project(lanes, rows, panels, row_panels, gates, x, r0, n, T, D, step, min(chunk, T - step), backwards,
+                    project(lanes, tall, short, panels, row_panels, gates, x, r0, n, T, D, step, min(chunk, T - step), backwards,
                             kernel, bias, ws, zo, width)  # fmt: skip
                 zt = zo + step % chunk * n * width
                 t = T - 1 - step if backwards else step
                 if two_phase:
-                    product(lanes, rest_rows, rest_panels, rest_row_panels, first, ws, ho, hs, n, first_w, 0, H, 0, HB, first_b,
+                    product(lanes, tall2, short2, panels2, row_panels2, first, ws, ho, hs, n, first_w, 0, H, 0, HB, first_b,
                             ws, fo, fw)  # fmt: skip
                     for r in range(n):
                         for j in range(HB):
@@ -121,12 +120,12 @@ def build_scan(fingerprint, parallel, lanes, gates, first, states, extra, shape,
                                 lanes, tail, ws, co + r * cs + j * tail * lanes
                             )
                             store(ws, go + r * hs + j * lanes, gate(act, rec, xs, rs, ss, ps), lanes)
-                    product(lanes, rest_rows, rest_panels, rest_row_panels, rest, ws, go, hs, n, rest_w, 0, H, 0, HB, rest_b,
+                    product(lanes, tall2, short2, panels2, row_panels2, rest, ws, go, hs, n, rest_w, 0, H, 0, HB, rest_b,
                             ws, ro, rw)  # fmt: skip
                 for j0 in range(0, HB, span):
                     j1 = min(HB, j0 + span)
                     if not two_phase:
-                        product(lanes, rows, panels, row_panels, first, ws, ho, hs, n, first_w, 0, H, j0, j1, first_b,
+                        product(lanes, tall, short, panels, row_panels, first, ws, ho, hs, n, first_w, 0, H, j0, j1, first_b,
                                 ws, fo, fw)  # fmt: skip
                     for r in range(n):
                         counts = not masked or mask[r0 + r, t]

@@ -207,7 +207,7 @@ def pow2(tyctx, n, bias):
 
 
 def polynomial(float32, float64=None):
-    """An intrinsic that evaluates a polynomial by Horner's rule, one fma a coefficient; coefficients by rising power, a set a dtype."""
+    """An intrinsic that evaluates a polynomial by Horner's rule, one fma each; they come by rising power, a set a dtype."""
     sets = {types.float32: float32, types.float64: float64 or float32}
 
     @intrinsic
@@ -234,7 +234,9 @@ def load_tuple(tyctx, lanes, count, a, i):
 
     def lower(ctx, b, sig, args):
         p = pointer(ctx, b, a, args[2], args[3])
-        return ctx.make_tuple(b, ret, [vector_load(b, b.gep(p, [args[3].type(q * vec.lanes)]), llvm_type(vec)) for q in range(n)])
+        return ctx.make_tuple(
+            b, ret, [vector_load(b, b.gep(p, [args[3].type(q * vec.lanes)]), llvm_type(vec)) for q in range(n)]
+        )
 
     return ret(lanes, count, a, types.intp), lower
 

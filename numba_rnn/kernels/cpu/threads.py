@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 
@@ -18,7 +19,7 @@ _region = threading.Lock()
 
 
 def _after_fork() -> None:
-    global _forked, _region  # noqa: PLW0603
+    global _forked, _region
     _forked, _region = _used, threading.Lock()
 
 
@@ -28,12 +29,13 @@ if hasattr(os, "register_at_fork"):
 
 def split(B: int, madds: int, rows: int) -> tuple[int, int]:
     """How to share B rows: rows a worker takes, a multiple of the tile's `rows` unless one worker takes all, and workers."""
-    if settings.threads == 1 or B <= rows or madds < WORTH_A_THREAD:
-        return B, 1
-    from numba import config, get_num_threads
+    if settings.threads == 1 or rows >= B or madds < WORTH_A_THREAD:
+        return max(1, B), 1
+    import numba
 
-    most = min(settings.threads or get_num_threads(), config.NUMBA_NUM_THREADS, madds // WORTH_A_THREAD + 1)
-    block = -(-(-(-B // most)) // rows) * rows
+    most = min(settings.threads or numba.get_num_threads(), numba.get_num_threads(), madds // WORTH_A_THREAD + 1)
+    tiles = math.ceil(B / rows)
+    block = math.ceil(tiles / most) * rows
     return block, -(-B // block)
 
 

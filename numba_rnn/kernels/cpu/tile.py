@@ -1,4 +1,4 @@
-"""The register tile of a matrix product: a k-loop whose accumulators never leave the registers. With `simd`, all that knows LLVM."""
+"""The register tile of a matrix product: a k-loop whose sums never leave the registers. With `simd`, all that knows LLVM."""
 
 from llvmlite import ir
 from numba import types
@@ -11,7 +11,28 @@ __all__ = ["tile"]
 
 
 @intrinsic(prefer_literal=True)
-def tile(tyctx, lanes, rows, panels, gates, a, ao, lda, last_row, w, wo, panel_stride, last_panel, K, bias, bo, fresh, out, oo, ldo):
+def tile(
+    tyctx,
+    lanes,
+    rows,
+    panels,
+    gates,
+    a,
+    ao,
+    lda,
+    last_row,
+    w,
+    wo,
+    panel_stride,
+    last_panel,
+    K,
+    bias,
+    bo,
+    fresh,
+    out,
+    oo,
+    ldo,
+):
     """out = start + A W for `rows` rows of A and `panels` packed panels of `gates` vectors of `lanes` (literals, all four).
 
     A is a[ao + m*lda + k]; W is w[wo + p*panel_stride + (k*gates + g)*lanes]; out is out[oo + m*ldo + (p*gates + g)*lanes]. The
@@ -27,7 +48,9 @@ def tile(tyctx, lanes, rows, panels, gates, a, ao, lda, last_row, w, wo, panel_s
     n = types.intp
 
     def lower(ctx, b, sig, args):
-        (_, _, _, _, a_, ao_, lda_, last_row_, w_, wo_, ps_, last_panel_, K_, bias_, bo_, fresh_, out_, oo_, ldo_) = args
+        (_, _, _, _, a_, ao_, lda_, last_row_, w_, wo_, ps_, last_panel_, K_, bias_, bo_, fresh_, out_, oo_, ldo_) = (
+            args
+        )
         at = lambda p, i: b.gep(p, [i])  # noqa: E731
         least = lambda i, last: b.select(b.icmp_signed("<", K_.type(i), last), K_.type(i), last) if i else K_.type(0)  # noqa: E731
         row, panel = [least(m, last_row_) for m in range(R)], [least(p, last_panel_) for p in range(P)]
@@ -50,7 +73,9 @@ def tile(tyctx, lanes, rows, panels, gates, a, ao, lda, last_row, w, wo, panel_s
         acc = {c: b.phi(vt) for c in cells}
         for c, v in zip(cells, start, strict=True):
             acc[c].add_incoming(v, before)
-        fma = cgutils.get_or_insert_function(b.module, ir.FunctionType(vt, [vt] * 3), f"llvm.fma.v{L}f{a.dtype.bitwidth}")
+        fma = cgutils.get_or_insert_function(
+            b.module, ir.FunctionType(vt, [vt] * 3), f"llvm.fma.v{L}f{a.dtype.bitwidth}"
+        )
         weight = lambda p, g: vector_load(b, at(w_panel[p], b.add(b.mul(k, K_.type(G * L)), K_.type(g * L))), vt)  # noqa: E731
         value = lambda m: broadcast(b, b.load(at(a_row[m], k)), L)  # noqa: E731
         new = {}

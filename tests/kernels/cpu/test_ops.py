@@ -1,0 +1,128 @@
+"""The vector activations against their meaning in NumPy, and the coefficients against a new fit."""
+
+import math
+
+import numpy as np
+import pytest
+from numba import njit
+
+from numba_rnn.kernels.cpu import ops
+from numba_rnn.kernels.cpu.simd import load_tuple, store
+from numba_rnn.ops.activations import ELEMENTWISE
+
+SPECIAL = [
+    0.0,
+    -0.0,
+    np.inf,
+    -np.inf,
+    np.nan,
+    1e-40,
+    -1e-40,
+    1e-30,
+    100,
+    -100,
+    88.5,
+    -87.4,
+    -90,
+    -103,
+    1,
+    -1,
+    0.5,
+    -0.5,
+]
+
+
+def apply(name, x):
+    """The vector form of an activation over an array whose size is a multiple of 8."""
+    function, lanes = ops.ACTIVATIONS[name], 8
+
+    @njit(error_model="numpy")
+    def run(x, y):
+        for i in range(0, x.size, lanes):
+            store(y, i, function(load_tuple(lanes, 1, x, i)[0]), lanes)
+
+    y = np.empty_like(x)
+    run(x, y)
+    return y
+
+
+def samples(rng, dtype):
+    x = np.concatenate(
+        [np.linspace(-20, 20, 4096), rng.standard_normal(4096), rng.standard_normal(4096) * 1e-3, SPECIAL]
+    )
+    return np.resize(x.astype(dtype), -(-x.size // 8) * 8)
+
+
+def expected(name, x):
+    with np.errstate(all="ignore"):
+        return ELEMENTWISE[name](x.astype(np.float64))
+
+
+def test_every_activation_has_a_vector_form():
+    assert sorted(ops.ACTIVATIONS) == sorted(ELEMENTWISE)
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [("float32", 2e-7), ("float64", 2e-15)])
+@pytest.mark.parametrize("name", sorted(ELEMENTWISE))
+def test_against_numpy(rng, name, dtype, bound):
+    x = samples(rng, dtype)
+    y, want = apply(name, x), expected(name, x)
+    with np.errstate(over="ignore"):
+        rounded = want.astype(dtype)
+    finite = np.isfinite(rounded)
+    error = np.abs(y[finite] - want[finite]) / np.maximum(1, np.abs(want[finite]))
+    assert error.max() <= bound
+    if name != "gelu":  # x Φ(x) at -inf is 0 times inf; the kernel lets the tail win
+        np.testing.assert_array_equal(y[~finite], rounded[~finite])
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid"])
+def test_within_four_ulp(rng, name):
+    """A sample of every exponent; all of float32 is the slow test below."""
+    bits = rng.integers(0, 2**32, 400_000, dtype=np.uint64).astype(np.uint32)
+    assert ulps(name, bits.view(np.float32)) <= 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tanh", "sigmoid"])
+def test_within_four_ulp_over_all_of_float32(name):
+    for block in range(0, 2**32, 2**24):
+        bits = np.arange(block, block + 2**24, dtype=np.uint64).astype(np.uint32)
+        assert ulps(name, bits.view(np.float32)) <= 4
+
+
+def ulps(name, x):
+    x = x[~np.isnan(x)]
+    x = x[: x.size // 8 * 8]
+    want = expected(name, x)
+    spacing = np.spacing(np.maximum(np.abs(want.astype(np.float32)), np.float32(1e-45))).astype(np.float64)
+    return (np.abs(apply(name, x) - want) / spacing).max()
+
+
+def fit(f, low, high, degree):
+    """Coefficients, by rising power, of the Chebyshev interpolation of f on [low, high]."""
+    series = np.polynomial.Chebyshev.interpolate(np.vectorize(f), degree, domain=[low, high])
+    return np.polynomial.Polynomial.cast(series, domain=[-1, 1], window=[-1, 1]).coef
+
+
+def test_coefficients_of_expm1():
+    def q(r):
+        return sum(r**k / math.factorial(k + 2) for k in range(16))
+
+    half = math.log(2) / 2 * 1.0001
+    np.testing.assert_allclose(ops.EXPM1_FLOAT32, fit(q, -half, half, 5), rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "centre", "end", "rtol"), [("ERFCX_FLOAT32", 2.0, 10.0, 1e-6), ("ERFCX_FLOAT64", 3.5, 26.0, 1e-6)]
+)
+def test_coefficients_of_erfcx(coefficients, centre, end, rtol):
+    def erfcx(s):
+        z = centre * (1 + s) / (1 - s)
+        return math.exp(z * z) * math.erfc(z)
+
+    last = (end - centre) / (end + centre)
+    wanted = fit(erfcx, -1.0, last, len(getattr(ops, coefficients)) - 1)
+    s = np.linspace(-1, last, 1001)
+    values = np.polynomial.polynomial.polyval(s, getattr(ops, coefficients))
+    np.testing.assert_allclose(values, np.polynomial.polynomial.polyval(s, wanted), rtol=rtol)

@@ -1,0 +1,100 @@
+"""Checks at the door: shapes, dtypes, states, masks; and that nothing odd about an array changes a result."""
+
+import numpy as np
+import pytest
+
+from numba_rnn import DTypeError, ShapeError, functional
+from numba_rnn.cells import LSTM
+
+
+@pytest.fixture
+def lstm(rng):
+    shapes = (3, 20), (5, 20), (20,)
+    return functional.prepare(LSTM, *(rng.standard_normal(s).astype("float32") for s in shapes))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "named"),
+    [(((3, 20), (5, 21)), "recurrent_kernel"), (((3, 21), (5, 20)), "kernel"), (((3,), (5, 20)), "kernel"),
+     (((3, 20), (5, 20), (19,)), "bias"), (((3, 20), (5, 20), (2, 20)), "bias")],
+)  # fmt: skip
+def test_wrong_weights(shapes, named):
+    with pytest.raises(ShapeError, match=rf"`{named}` has the wrong shape\. Expected: .* Received"):
+        functional.prepare(LSTM, *(np.zeros(s, "float32") for s in shapes))
+
+
+def test_wrong_dtype():
+    with pytest.raises(DTypeError, match=r"float32 or float64\. Received: int64"):
+        functional.prepare(LSTM, np.zeros((3, 20), "int64"), np.zeros((5, 20)))
+
+
+def test_unknown_activation():
+    with pytest.raises(ValueError, match="Could not interpret activation function identifier: nope"):
+        functional.prepare(LSTM, np.zeros((3, 20)), np.zeros((5, 20)), activation="nope")
+    with pytest.raises(ValueError, match="halves the units"):
+        functional.prepare(LSTM, np.zeros((3, 20)), np.zeros((5, 20)), activation="glu")
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (2, 4, 5), (2, 4, 3, 1), (2, 0, 3)])
+def test_wrong_x(lstm, shape):
+    with pytest.raises(ShapeError, match=r"`x` .* Expected: .* Received: \("):
+        functional.scan(lstm, np.zeros(shape, "float32"))
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (3, 4), (4,), (2, 4, 2)])
+def test_wrong_mask(lstm, shape):
+    with pytest.raises(ShapeError, match="`mask` has the wrong shape"):
+        functional.scan(lstm, np.zeros((2, 4, 3), "float32"), np.ones(shape, bool))
+
+
+@pytest.mark.parametrize("state", [np.zeros((2, 5)), (np.zeros((2, 5)),), (np.zeros((2, 5)),) * 3, 3.0])
+def test_wrong_number_of_states(lstm, state):
+    with pytest.raises(ShapeError, match=r"must be 2 arrays \(h, c\), each \(2, 5\). Received: "):
+        functional.scan(lstm, np.zeros((2, 4, 3), "float32"), initial_state=state)
+
+
+@pytest.mark.parametrize("shape", [(2, 6), (1, 5), (5,)])
+def test_wrong_state(lstm, shape):
+    with pytest.raises(ShapeError, match="`initial_state c` has the wrong shape"):
+        functional.scan(lstm, np.zeros((2, 4, 3), "float32"), initial_state=(np.zeros((2, 5)), np.zeros(shape)))
+
+
+def test_any_array_gives_the_same_numbers(lstm, rng):
+    x = rng.standard_normal((4, 6, 3)).astype("float32")
+    want, _ = functional.scan(lstm, x)
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    buffer = np.zeros(x.nbytes + 1, np.uint8)
+    misaligned = buffer[1:].view("float32").reshape(x.shape)
+    misaligned[...] = x
+    variants = [np.asfortranarray(x), x[::-1][::-1], frozen, misaligned, x.astype(">f4"), np.repeat(x, 2, 0)[::2]]
+    for variant in variants:
+        np.testing.assert_array_equal(functional.scan(lstm, variant)[0], want)
+    np.testing.assert_allclose(functional.scan(lstm, x.astype("float64"))[0], want, atol=1e-6)
+
+
+@pytest.mark.parametrize("mask", [np.ones((2, 4), "int64"), np.ones((2, 4), "float32"), np.ones((2, 4, 1), bool)])
+def test_masks_of_any_dtype(lstm, rng, mask):
+    x = rng.standard_normal((2, 4, 3)).astype("float32")
+    mask[1, 2:] = 0
+    want, _ = functional.scan(lstm, x, mask.reshape(2, 4).astype(bool))
+    np.testing.assert_array_equal(functional.scan(lstm, x, mask)[0], want)
+
+
+def test_no_rows(lstm):
+    y, (h, c) = functional.scan(lstm, np.zeros((0, 4, 3), "float32"))
+    assert y.shape == h.shape == c.shape == (0, 5)
+
+
+def test_results_are_not_overwritten_by_the_next_call(lstm, rng):
+    x = rng.standard_normal((2, 4, 3)).astype("float32")
+    y, (h, _) = functional.scan(lstm, x)
+    kept, kept_h = y.copy(), h.copy()
+    functional.scan(lstm, x + 1)
+    np.testing.assert_array_equal(y, kept)
+    np.testing.assert_array_equal(h, kept_h)
+
+
+def test_linear_checks_sizes():
+    with pytest.raises(ShapeError, match="`x` has the wrong shape"):
+        functional.linear(np.zeros((2, 3), "float32"), np.zeros((4, 5), "float32"))
