@@ -233,10 +233,42 @@ def gru(
     return scan(prepare(spec, kernel, recurrent_kernel, bias, **names), x, mask, initial_state, ScanOptions(**options))
 
 
+class Linear:
+    """`x @ kernel + bias`, checked and ready to run by the library's own tile: BLAS's threads and numba's fight.
+
+    kernel (D, H), bias (H,) or None.
+
+    Raises:
+        ShapeError: kernel or bias does not fit.
+    """
+
+    __slots__ = ("_prepared", "bias", "kernel")
+
+    def __init__(self, kernel: Array, bias: Array | None = None) -> None:
+        sizes = check_shape("kernel", kernel, "D H")
+        self.kernel = np.ascontiguousarray(kernel)
+        self.bias = np.zeros(sizes["H"], kernel.dtype) if bias is None else np.asarray(bias, kernel.dtype)
+        check_shape("bias", self.bias, "H", H=sizes["H"])
+        self._prepared: dict[str, tuple[Backend, Any]] = {}
+
+    def __call__(self, x: Array) -> Array:
+        """Along the last axis of x (..., D); returns (..., H).
+
+        Raises:
+            ShapeError: the last axis of x is not D.
+        """
+        D, H = self.kernel.shape
+        if x.ndim == 0 or x.shape[-1] != D:
+            raise ShapeError(f"`x` has the wrong shape. Expected: (..., {D}) = (..., D). Received: {x.shape}.")
+        name = "reference" if settings.device == "reference" else "cpu"
+        ready = self._prepared.get(name)
+        if ready is None:
+            backend = dispatch.get(name)
+            ready = self._prepared[name] = backend, backend.prepare_linear(self.kernel, self.bias)
+        backend, prepared = ready
+        return backend.linear(prepared, _plain(x, self.kernel.dtype).reshape(-1, D)).reshape(*x.shape[:-1], H)
+
+
 def linear(x: Array, kernel: Array, bias: Array | None = None) -> Array:
-    """`x @ kernel + bias` along the last axis of x (..., D), by the library's own tile; returns (..., H)."""
-    if x.shape[-1:] != kernel.shape[:1]:
-        check_shape("x", np.reshape(x, (-1, x.shape[-1] if x.ndim else 1)), "B D", D=kernel.shape[0])
-    flat = np.ascontiguousarray(x, kernel.dtype).reshape(-1, kernel.shape[0])
-    name = "reference" if settings.device == "reference" else "cpu"
-    return dispatch.get(name).linear(flat, kernel, bias).reshape(*x.shape[:-1], kernel.shape[1])
+    """`x @ kernel + bias` along the last axis of x (..., D): kernel (D, H), bias (H,); returns (..., H). See `Linear`."""
+    return Linear(kernel, bias)(x)

@@ -98,6 +98,10 @@ class Backend(Protocol):
         """
         ...
 
-    def linear(self, x: Array, kernel: Array, bias: Array | None) -> Array:
-        """`x @ kernel + bias`: x (B, D), kernel (D, H), bias (H,); returns (B, H)."""
+    def prepare_linear(self, kernel: Array, bias: Array) -> Any:
+        """Whatever `linear` wants to have ready: kernel (D, H), bias (H,)."""
+        ...
+
+    def linear(self, prepared: Any, x: Array) -> Array:
+        """`x @ kernel + bias`: x (B, D), of the kernel's dtype, C-contiguous; returns (B, H)."""
         ...

@@ -64,10 +64,14 @@ class Reference:
         kept = outputs if options.return_sequences else y
         return kept.astype(recurrence.dtype), tuple(s.astype(recurrence.dtype) for s in states)
 
-    def linear(self, x: Array, kernel: Array, bias: Array | None) -> Array:
+    def prepare_linear(self, kernel: Array, bias: Array) -> tuple[Array, Array]:
+        """The weights in float64."""
+        return np.asarray(kernel, np.float64), np.asarray(bias, np.float64)
+
+    def linear(self, prepared: tuple[Array, Array], x: Array) -> Array:
         """`x @ kernel + bias` in float64."""
-        y = x.astype(np.float64) @ kernel.astype(np.float64)
-        return (y if bias is None else y + bias).astype(kernel.dtype)
+        kernel, bias = prepared
+        return (x @ kernel + bias).astype(x.dtype)
 
 
 def _step(recurrence: Recurrence, w: CellWeights, xt: Array, states: tuple[Array, ...]) -> tuple[Any, ...]:

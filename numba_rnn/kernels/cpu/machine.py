@@ -88,6 +88,16 @@ class Prepared:
         )
 
 
+@dataclass(frozen=True)
+class PreparedLinear:
+    """A matrix ready to multiply: kernel (HB, D, 1, lanes), bias (HB, 1, lanes)."""
+
+    kernel: Array
+    bias: Array
+    H: int
+    run: Kernel
+
+
 class CPU:
     """Runs every cell whose activations act unit by unit."""
 
@@ -156,12 +166,22 @@ class CPU:
         prepared.serial(*args, workers)
         return y, tuple(last)
 
-    def linear(self, x: Array, kernel: Array, bias: Array | None) -> Array:
-        """`x @ kernel + bias` by the register tile."""
+    def prepare_linear(self, kernel: Array, bias: Array) -> PreparedLinear:
+        """Pack the weights and compile the kernel, or take it from the disk cache."""
         lanes = _lanes(kernel.dtype)
-        H = kernel.shape[1]
-        w = pack_matrix(kernel, 1, lanes)
-        b = pack_bias(np.zeros(H, kernel.dtype) if bias is None else bias, 1, lanes)
-        y = aligned((len(x), len(w) * lanes), kernel.dtype)
-        _linear_kernel(lanes, host_lanes())(x, w, b, y)
-        return np.ascontiguousarray(y[:, :H])
+        prepared = PreparedLinear(
+            pack_matrix(kernel, 1, lanes),
+            pack_bias(bias, 1, lanes),
+            kernel.shape[1],
+            _linear_kernel(lanes, host_lanes()),
+        )
+        with compiling(f"linear {kernel.dtype}"):
+            self.linear(prepared, np.zeros((1, kernel.shape[0]), kernel.dtype))
+        return prepared
+
+    def linear(self, prepared: PreparedLinear, x: Array) -> Array:
+        """`x @ kernel + bias` by the register tile."""
+        w = prepared.kernel
+        padded = aligned((len(x), w.shape[0] * w.shape[3]), x.dtype)
+        prepared.run(x, w, prepared.bias, padded)
+        return np.ascontiguousarray(padded[:, : prepared.H])
