@@ -58,7 +58,7 @@ class _Normalization(Layer):
         axes = self.axes(x.ndim)
         return weight.value.reshape([x.shape[a] if a in axes else 1 for a in range(x.ndim)])
 
-    def compute_output_spec(self, inputs: Any) -> SymbolicTensor:
+    def compute_output_spec(self, inputs: Any, mask: Any = None) -> SymbolicTensor:
         """The input's shape."""
         return SymbolicTensor(inputs.shape, self.compute_dtype)
 
@@ -145,8 +145,8 @@ class BatchNormalization(_Normalization):
         self.moving_mean = self.add_weight(shape, self.moving_mean_initializer, name="moving_mean", trainable=False)
         self.moving_variance = self.add_weight(shape, self.moving_variance_initializer, name="moving_variance", trainable=False)
 
-    def call(self, inputs: Any) -> Array:
-        """The normalised input."""
+    def call(self, inputs: Any, mask: Any = None) -> Array:
+        """The normalised input; `mask` would count in training alone."""
         x = inputs.astype(self._np_dtype, copy=False)
         factor = 1 / np.sqrt(self.spread(self.moving_variance, x) + np.asarray(self.epsilon, x.dtype))
         if self.gamma is not None:

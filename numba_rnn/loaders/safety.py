@@ -36,7 +36,7 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # Guesses, wide of anything real: Keras stores weights uncompressed, and a config takes about 1 kB a layer.
 SMALL = 1 << 26  # bytes that are no bomb, however well they were packed
 RATIO = 100  # the most that larger contents may grow when unpacked
-JSON_BYTES = 1 << 26
+JSON_BYTES = 1 << 24
 JSON_DEPTH = 256
 HDF5_DEPTH = 64
 # Deflate, shuffle, checksum and lzf come with h5py; HDF5 would look for any other as a plug-in to load.

@@ -29,6 +29,7 @@ class Functional(Model):
 
     keras_module = "keras.src.models.functional"
     keras_registered_name = "Functional"
+    config_extras = ("layers", "input_layers", "output_layers")
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         for what, tree in (("inputs", inputs), ("outputs", outputs)):

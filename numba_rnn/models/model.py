@@ -87,7 +87,8 @@ class Model(Layer):
         return self._plain_call(map_structure(np.asarray, x))
 
     def _plain_call(self, x: Any) -> Any:
-        return map_structure(lambda y: np.asarray(without_mask(y)), self(x))
+        outputs = map_structure(lambda y: np.asarray(without_mask(y)), self(x))
+        return outputs[0] if isinstance(outputs, list) and len(outputs) == 1 else outputs
 
     def summary(self, line_length: int | None = None, print_fn: Any = None, expand_nested: bool = False, **ignored: Any) -> None:
         """Show the layers, their output shapes and how many numbers they hold, line by line to `print_fn` where given."""

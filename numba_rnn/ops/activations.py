@@ -182,13 +182,16 @@ def log_softmax(x: Array, axis: Any = -1) -> Array:
 
 
 def sparsemax(x: Array, axis: int = -1) -> Array:
-    """The projection of x onto the simplex (Martins and Astudillo, 2016, algorithm 1)."""
+    """max(x - tau, 0) after Martins and Astudillo, 2016, with Keras' tau: it adds up the cumulative sums of the support.
+
+    The paper takes the last of them alone, which projects x onto the simplex; a trained model counts on Keras' numbers.
+    """
     z = np.flip(np.sort(x, axis=axis), axis=axis)
     k = np.moveaxis(np.arange(1, x.shape[axis] + 1, dtype=x.dtype).reshape((-1,) + (1,) * (x.ndim - 1)), 0, axis)
     cumulative = np.cumsum(z, axis=axis)
     support = 1 + k * z > cumulative
     size = np.sum(support, axis=axis, keepdims=True)
-    tau = (np.sum(np.where(support, z, 0), axis=axis, keepdims=True) - 1) / size
+    tau = (np.sum(np.where(support, cumulative, 0), axis=axis, keepdims=True) - 1) / size
     return np.maximum(x - tau.astype(x.dtype), 0)
 
 
