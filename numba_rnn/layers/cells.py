@@ -93,7 +93,9 @@ class RecurrentCell(Layer):
         """The weights for inputs (B, D)."""
         width = len(self.spec.gates) * self.units
         self.kernel = self.add_weight((input_shape[-1], width), self.kernel_initializer, name="kernel")
-        self.recurrent_kernel = self.add_weight((self.units, width), self.recurrent_initializer, name="recurrent_kernel")
+        self.recurrent_kernel = self.add_weight(
+            (self.units, width), self.recurrent_initializer, name="recurrent_kernel"
+        )
         if self.use_bias:
             shape = (2, width) if self.spec.recurrent_bias else (width,)
             self.bias = self.add_weight(shape, self.first_bias, name="bias")
@@ -131,7 +133,9 @@ class RecurrentCell(Layer):
     def call(self, inputs: Any, states: Any) -> tuple[Array, list[Array]]:
         """One step: inputs (B, D), states (B, H) each; returns the output (B, H) and the list of new states."""
         if inputs.ndim != 2:
-            raise ShapeError(f"Cell '{self.name}' takes one step at a time. Expected: (B, D). Received: {inputs.shape}.")
+            raise ShapeError(
+                f"Cell '{self.name}' takes one step at a time. Expected: (B, D). Received: {inputs.shape}."
+            )
         states = tuple(states) if isinstance(states, (list, tuple)) else (states,)
         output, new = functional.scan(self.prepared(), np.ascontiguousarray(inputs)[:, None], None, states)
         return output, list(new)

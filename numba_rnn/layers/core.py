@@ -46,7 +46,9 @@ class Dense(Layer):
         lora_alpha: Any = None, quantization_config: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         if type(units) is not int or units <= 0:
-            raise ValueError(f"Received an invalid value for `units`, expected a positive integer. Received: units={units}")
+            raise ValueError(
+                f"Received an invalid value for `units`, expected a positive integer. Received: units={units}"
+            )
         _refuse(lora_rank=lora_rank, lora_alpha=lora_alpha, quantization_config=quantization_config)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units, self.activation, self.use_bias = units, activation_of(activation), use_bias
@@ -125,7 +127,9 @@ class Embedding(Layer):
 
     def create_weights(self, input_shape: Any) -> None:
         """embeddings (input_dim, output_dim), whatever the input's shape."""
-        self.embeddings = self.add_weight((self.input_dim, self.output_dim), self.embeddings_initializer, name="embeddings")
+        self.embeddings = self.add_weight(
+            (self.input_dim, self.output_dim), self.embeddings_initializer, name="embeddings"
+        )
 
     def call(self, inputs: Any) -> Array:
         """Indices (...) to (..., output_dim)."""

@@ -62,9 +62,15 @@ class SpatialDropout1D(_Rated):
     config_extras = ("noise_shape",)
     input_ndim = 3
 
-    def __init__(self, rate: float, seed: int | None = None, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self, rate: float, seed: int | None = None, name: str | None = None, dtype: Any = None, **kwargs: Any
+    ) -> None:
         kwargs.pop("noise_shape", None)
         super().__init__(rate, seed, name=name, dtype=dtype, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Keras' own short form: its class takes no more."""
+        return {"rate": self.rate, "seed": self.seed, "name": self.name, "dtype": self.dtype}
 
 
 @register

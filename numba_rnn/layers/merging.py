@@ -51,7 +51,10 @@ class _Merge(Layer):
     def call(self, inputs: Any) -> Array:
         """The merged array."""
         depth = max(x.ndim for x in inputs)
-        arrays = [x if x.ndim == depth else np.reshape(x, (x.shape[0], *(1,) * (depth - x.ndim), *x.shape[1:])) for x in inputs]
+        arrays = [
+            x if x.ndim == depth else np.reshape(x, (x.shape[0], *(1,) * (depth - x.ndim), *x.shape[1:]))
+            for x in inputs
+        ]
         masks = [get_mask(x) for x in arrays]
         return self.merge([without_mask(x) for x in arrays], masks)
 

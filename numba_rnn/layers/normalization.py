@@ -31,7 +31,10 @@ class _Normalization(Layer):
             raise TypeError(f"Expected an int or a list/tuple of ints for the argument 'axis', but received: {axis!r}")
         self.axis: Any = list(axis) if isinstance(axis, (list, tuple)) else axis
         self.epsilon, self.center, self.scale = float(epsilon), bool(center), bool(scale)
-        self.beta_initializer, self.gamma_initializer = initializers.get(beta_initializer), initializers.get(gamma_initializer)
+        self.beta_initializer, self.gamma_initializer = (
+            initializers.get(beta_initializer),
+            initializers.get(gamma_initializer),
+        )
         self.beta_regularizer, self.gamma_regularizer = beta_regularizer, gamma_regularizer
         self.beta_constraint, self.gamma_constraint = beta_constraint, gamma_constraint
 
@@ -43,7 +46,9 @@ class _Normalization(Layer):
         """
         axes = self.axis if isinstance(self.axis, list) else [self.axis]
         if any(not -ndim <= a < ndim for a in axes):
-            raise ShapeError(f"Layer '{self.name}' normalises axis {self.axis}, which an input of rank {ndim} does not have.")
+            raise ShapeError(
+                f"Layer '{self.name}' normalises axis {self.axis}, which an input of rank {ndim} does not have."
+            )
         return tuple(sorted(a % ndim for a in axes))
 
     def check_input(self, inputs: Any) -> None:
@@ -143,7 +148,9 @@ class BatchNormalization(_Normalization):
         if self.center:
             self.beta = self.add_weight(shape, self.beta_initializer, name="beta")
         self.moving_mean = self.add_weight(shape, self.moving_mean_initializer, name="moving_mean", trainable=False)
-        self.moving_variance = self.add_weight(shape, self.moving_variance_initializer, name="moving_variance", trainable=False)
+        self.moving_variance = self.add_weight(
+            shape, self.moving_variance_initializer, name="moving_variance", trainable=False
+        )
 
     def call(self, inputs: Any, mask: Any = None) -> Array:
         """The normalised input; `mask` would count in training alone."""

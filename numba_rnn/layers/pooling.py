@@ -51,7 +51,9 @@ class GlobalAveragePooling1D(_Pooling):
         """(B, D), or (B, 1, D) with `keepdims`; NaN where no step counts."""
         axis = self._axis
         if mask is None:
-            return np.mean(inputs, axis, keepdims=self.keepdims, dtype=inputs.dtype if inputs.dtype.kind == "f" else self.dtype)
+            return np.mean(
+                inputs, axis, keepdims=self.keepdims, dtype=inputs.dtype if inputs.dtype.kind == "f" else self.dtype
+            )
         mask = np.asarray(mask)
         if mask.shape != (inputs.shape[0], inputs.shape[axis]):
             raise ShapeError(

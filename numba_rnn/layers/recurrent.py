@@ -58,7 +58,11 @@ class _CellLayer(RNN):
         super().__init__(cell, **of_layer)
 
 
-_CELL_NAMES: dict[type[RecurrentCell], str] = {SimpleRNNCell: "simple_rnn_cell", LSTMCell: "lstm_cell", GRUCell: "gru_cell"}
+_CELL_NAMES: dict[type[RecurrentCell], str] = {
+    SimpleRNNCell: "simple_rnn_cell",
+    LSTMCell: "lstm_cell",
+    GRUCell: "gru_cell",
+}
 
 
 def _config_keys(cell_class: type[RecurrentCell], *without: str) -> tuple[str, ...]:

@@ -36,7 +36,15 @@ class RNN(Layer):
         ShapeError: the sequences, the mask or a state do not fit.
     """
 
-    config_keys = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask", "cell")
+    config_keys = (
+        "return_sequences",
+        "return_state",
+        "go_backwards",
+        "stateful",
+        "unroll",
+        "zero_output_for_mask",
+        "cell",
+    )
     child_keys = ("cell",)
     input_ndim = 3
     supports_masking = True

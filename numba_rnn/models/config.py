@@ -130,7 +130,9 @@ def _call_all(waiting: deque[tuple[Operation, Any]], made: dict[str, Operation])
         try:
             operation(*args, **kwargs)
         except (ValueError, TypeError, IndexError) as error:
-            raise ModelFileError(f"The file's layer {operation.name!r} cannot be called as recorded: {error}") from error
+            raise ModelFileError(
+                f"The file's layer {operation.name!r} cannot be called as recorded: {error}"
+            ) from error
         idle = 0
         blocked.clear()
 

@@ -104,7 +104,9 @@ class Functional(Model):
 
     def _one(self, x: Any, ref: SymbolicTensor) -> Any:
         if x is None:
-            raise ValueError(f"The input '{ref.name}' is not optional, but None was passed. Please provide a valid tensor.")
+            raise ValueError(
+                f"The input '{ref.name}' is not optional, but None was passed. Please provide a valid tensor."
+            )
         shape, wanted = tuple(x.shape), ref.shape
         mask = get_mask(x)
         if len(shape) == len(wanted) + 1 and shape[-1] == 1:

@@ -61,9 +61,7 @@ class Graph:
             if step.source >= 0:
                 result = call(values[step.source])
             else:
-                args, kwargs = map_structure(
-                    lambda a: values[a] if type(a) is _Slot else a, [step.args, step.kwargs]
-                )
+                args, kwargs = map_structure(lambda a: values[a] if type(a) is _Slot else a, [step.args, step.kwargs])
                 result = call(*args, **kwargs)
             if step.target >= 0:
                 values[step.target] = result

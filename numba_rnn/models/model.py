@@ -57,7 +57,9 @@ class Model(Layer):
             raise ValueError("Provide either a layer name or layer index at `get_layer`.")
         if index is not None:
             if not -len(layers) <= index < len(layers):
-                raise ValueError(f"Was asked to retrieve layer at index {index} but model only has {len(layers)} layers.")
+                raise ValueError(
+                    f"Was asked to retrieve layer at index {index} but model only has {len(layers)} layers."
+                )
             return layers[index]
         for layer in layers:
             if layer.name == name:
@@ -90,13 +92,23 @@ class Model(Layer):
         outputs = map_structure(lambda y: np.asarray(without_mask(y)), self(x))
         return outputs[0] if isinstance(outputs, list) and len(outputs) == 1 else outputs
 
-    def summary(self, line_length: int | None = None, print_fn: Any = None, expand_nested: bool = False, **ignored: Any) -> None:
+    def summary(
+        self, line_length: int | None = None, print_fn: Any = None, expand_nested: bool = False, **ignored: Any
+    ) -> None:
         """Show the layers, their output shapes and how many numbers they hold, line by line to `print_fn` where given."""
         print_summary(self, line_length, print_fn, expand_nested)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Keep the arguments: they are for training."""
-        names = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics", "run_eagerly", "steps_per_execution")
+        names = (
+            "optimizer",
+            "loss",
+            "loss_weights",
+            "metrics",
+            "weighted_metrics",
+            "run_eagerly",
+            "steps_per_execution",
+        )
         self._compiled = {**dict(zip(names, args, strict=False)), **kwargs}
 
     def get_compile_config(self) -> dict[str, Any] | None:
@@ -109,7 +121,9 @@ class Model(Layer):
         Raises:
             NotImplementedError: always, for now.
         """
-        raise NotImplementedError("Training is not there yet: train with Keras, save the model, and load it here to run it.")
+        raise NotImplementedError(
+            "Training is not there yet: train with Keras, save the model, and load it here to run it."
+        )
 
     def load_weights(self, filepath: Any) -> None:
         """Read the weights from a `.weights.h5` or `.keras` file."""
