@@ -12,7 +12,7 @@ from numba.extending import register_jitable
 from numba_rnn.config import settings
 from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
 from numba_rnn.kernels.cpu.product import literal_jitable, product
-from numba_rnn.kernels.cpu.simd import load_tuple, store, store_tail
+from numba_rnn.kernels.cpu.simd import load_tuple, splat, store, store_tail
 
 __all__ = ["build_scan"]
 
@@ -62,7 +62,7 @@ def build_scan(fingerprint, parallel, lanes, gates, first, states, extra, shape,
     run(x, mask, initial, kernel, bias, first_w, first_b, rest_w, rest_b, p, y, last, flags, chunk, block, workers)
         x (B, T, D); mask bool (B, T) or empty; initial: S arrays (B, H) or empty; packed weights (`pack.PackedWeights`);
         y (B, T, H) or (B, H), written; last (S, B, H), written; chunk: steps projected at once; block: rows a worker takes.
-    Returns the fingerprint it was compiled with.
+    Returns the fingerprint it was compiled with, plus one where parallel.
     """
     tall, short, panels, row_panels = shape.tall, shape.short, shape.panels, shape.row_panels
     tall2, short2, panels2, row_panels2 = rest_shape.tall, rest_shape.short, rest_shape.panels, rest_shape.row_panels
@@ -93,7 +93,8 @@ def build_scan(fingerprint, parallel, lanes, gates, first, states, extra, shape,
             fo = co + n * cs
             ro = fo + n * fw
             go = ro + n * rw
-            ws[ho:fo] = 0
+            for i in range(ho, fo):
+                ws[i] = 0
             if initial[0].size > 0:
                 for r in range(n):
                     for i in range(H):
@@ -146,7 +147,7 @@ def build_scan(fingerprint, parallel, lanes, gates, first, states, extra, shape,
                                 yv = hv
                             else:
                                 hv = load_tuple(lanes, 1, ws, h)[0]
-                                yv = hv * 0.0 if zero_masked or step < first_valid[r] else hv
+                                yv = splat(0.0, hv) if zero_masked or step < first_valid[r] else hv
                             store(ws, other + r * hs + j * lanes, hv, lanes)
                             if sequences or step == T - 1:
                                 store(y, yo + j * lanes, yv, H - j * lanes)
@@ -157,6 +158,7 @@ def build_scan(fingerprint, parallel, lanes, gates, first, states, extra, shape,
                     last[0, r0 + r, i] = ws[ho + r * hs + i]
                     for s in range(tail):
                         last[s + 1, r0 + r, i] = ws[co + r * cs + (i // lanes * tail + s) * lanes + i % lanes]
-        return fingerprint
+        # Numba's cache knows a kernel by its bytecode and closure, not by its options: naming `parallel` keeps the two apart.
+        return fingerprint + parallel
 
     return run

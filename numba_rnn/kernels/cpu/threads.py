@@ -10,8 +10,8 @@ from numba_rnn.config import settings
 
 __all__ = ["parallel_region", "split"]
 
-# Multiply-adds below which a second thread costs more than it brings: about 20 us of work. A guess, to be measured.
-WORTH_A_THREAD = 1_000_000
+# Multiply-adds that pay for one more thread: about 100 us of work. A guess, to be measured.
+WORTH_A_THREAD = 5_000_000
 
 _forked = False
 _used = False
