@@ -45,7 +45,7 @@ def load_model(
             return load_archive(path, custom_objects)
         if start != HDF5_SIGNATURE:
             raise ModelFileError(_not_a_model(start))
-        with open_hdf5(path) as file:
+        with open_hdf5(path.read_bytes()) as file:
             if not is_whole_model(file):
                 raise ModelFileError(
                     "Expected a whole model. Received: an HDF5 file without `model_config`; if it holds weights, "
@@ -80,7 +80,7 @@ def load_weights(model: Any, filepath: str | os.PathLike[str]) -> None:
         if start != HDF5_SIGNATURE:
             load_archive_weights(model, path)
             return
-        with open_hdf5(path) as file:
+        with open_hdf5(path.read_bytes()) as file:
             if is_whole_model(file):
                 load_h5_weights(model, file, check_names=False)
             else:

@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+HEAP = b"GCOL\1\0\0\0"
 # Guesses, wide of anything real: Keras stores weights uncompressed, and a config takes about 1 kB a layer.
 SMALL = 1 << 26  # bytes that are no bomb, however well they were packed
 RATIO = 100  # the most that larger contents may grow when unpacked
@@ -144,18 +145,44 @@ def parse_json(text: bytes | str, what: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def open_hdf5(source: Path | bytes) -> Iterator[h5py.File]:
-    """An HDF5 file, from disk or from memory, closed at the end of the block.
+def open_hdf5(data: bytes) -> Iterator[h5py.File]:
+    """An HDF5 file in memory, closed at the end of the block.
 
     Raises:
         ModelFileError: it is none.
     """
     with _damaged("The HDF5 file"):
-        file = h5py.File(io.BytesIO(source) if isinstance(source, bytes) else source, "r")
+        file = h5py.File(io.BytesIO(data), "r")
     try:
+        with _damaged("The HDF5 file"):
+            sizes = file.id.get_create_plist().get_sizes()
+            if sizes != (8, 8):
+                raise ModelFileError(f"The HDF5 file has addresses of odd size. Expected: 8 bytes. Received: {sizes}.")
+            _check_heaps(data)
         yield file
     finally:
         file.close()
+
+
+def _check_heaps(data: bytes) -> None:
+    """Walk the heaps that hold long text as HDF5 does, which (1.14) never ends where an unused entry has no size."""
+    sizes = (
+        data[13:15] if data[8:9] in {b"\0", b"\1"} else data[9:11]
+    )  # of addresses and lengths, by superblock version
+    if sizes != b"\x08\x08":
+        raise ModelFileError(f"The HDF5 file has addresses of odd size. Expected: 8 bytes. Received: {[*sizes]}.")
+    start = data.find(HEAP)
+    while start >= 0:
+        (size,) = struct.unpack_from("<Q", data, start + 8)
+        at, end = start + 16, min(start + size, len(data))
+        while at + 16 <= end:
+            index, length = struct.unpack_from("<H6xQ", data, at)
+            if index == 0 and length < 16:
+                raise ModelFileError(
+                    "The HDF5 file has a heap without end. The file is damaged: copy or save it again."
+                )
+            at += 16 + (length + 7) // 8 * 8 if index else length
+        start = data.find(HEAP, start + 16)
 
 
 @dataclass(frozen=True)

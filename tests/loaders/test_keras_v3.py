@@ -15,10 +15,11 @@ import h5py
 import numpy as np
 import pytest
 
-from numba_rnn import Sequential, layers
+from numba_rnn import layers
 from numba_rnn.errors import ModelFileError
 from numba_rnn.loaders import load_model, load_weights
 from numba_rnn.loaders.keras_v3 import CONFIG, METADATA, WEIGHTS, check_version
+from numba_rnn.models import Sequential
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "3.15.1"
 LSTM = GOLDEN / "sequential_lstm.keras"

@@ -246,6 +246,26 @@ def test_strange_filter() -> None:
         shapes_in(hdf5(fill))
 
 
+def test_heap_without_end() -> None:
+    """HDF5 itself runs for ever on this."""
+    data = bytearray(hdf5(lambda f: f.attrs.__setitem__("text", "a long string")))
+    text = data.index(b"a long string")
+    data[text - 16 : text] = bytes(16)
+    with pytest.raises(ModelFileError, match="without end"):
+        shapes_in(bytes(data))
+
+
+def test_addresses_of_odd_size() -> None:
+    plan = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    plan.set_sizes(8, 4)
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_fapl_core(backing_store=False)
+    file = h5py.h5f.create(b"small", fcpl=plan, fapl=access)
+    file.flush()
+    with pytest.raises(ModelFileError, match=r"odd size.*\(8, 4\)"):
+        shapes_in(file.get_file_image())
+
+
 @pytest.mark.parametrize("cut", [0, 8, 100, 500, 2000, -100, -1])
 def test_truncated_hdf5(cut: int) -> None:
     data = hdf5(lambda f: f.create_dataset("a/b/c", data=np.ones(1000)))

@@ -11,10 +11,12 @@ import h5py
 import numpy as np
 import pytest
 
-from numba_rnn import Input, Model, Sequential, layers
+from numba_rnn import layers
 from numba_rnn.errors import ModelFileError
+from numba_rnn.layers import Input
 from numba_rnn.loaders import load_model, load_weights
 from numba_rnn.loaders.weights import places
+from numba_rnn.models import Model, Sequential
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "3.15.1"
 WEIGHTS = GOLDEN / "sequential_lstm.weights.h5"
@@ -54,8 +56,11 @@ def test_places() -> None:
     h = layers.Bidirectional(layers.LSTM(2, return_sequences=True), name="a")(h)
     h = layers.Dense(2, name="x")(layers.Dense(2, name="y")(h))
     inner = Sequential([Input((5, 2)), layers.GRU(2, return_sequences=True), layers.TimeDistributed(layers.Dense(1))])
-    found = {path: type(layer).__name__ for path, layer in places(Model(i, inner(h))).items()}
-    assert {path: name for path, name in found.items() if name not in {"Functional", "Model"}} == {
+    found = {
+        path: type(layer).__name__ for path, layer in places(Model(i, inner(h))).items() if "_functional" not in path
+    }
+    assert found.pop("") == "Functional"
+    assert found == {
         "layers/input_layer": "InputLayer",
         "layers/rnn": "RNN",
         "layers/rnn/cell": "StackedRNNCells",
