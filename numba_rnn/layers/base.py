@@ -227,17 +227,21 @@ class Layer(Operation):
             # From now on a plain array of this rank goes straight to `call`.
             if type(first) in {np.ndarray, MaskedArray} and not self.makes_mask:
                 self._fast_ndim = first.ndim
-        if masked and not self.supports_masking and not takes_mask and not self._warned and not is_reading():
+        if masked and not self.supports_masking and not takes_mask and not self._warned:
             self._warned = True
-            warnings.warn(
-                f"Layer '{self.name}' (of type {type(self).__name__}) was passed an input with a mask attached to it. However, this "
-                "layer does not support masking and will therefore destroy the mask information. Downstream layers will not see "
-                "the mask.",
-                stacklevel=3,
-            )
+            if not is_reading():
+                self._warn_of_lost_mask()
         if self.supports_masking and (masked or self.makes_mask):
             outputs = self._with_masks(outputs, self.compute_mask(first, mask))
         return outputs
+
+    def _warn_of_lost_mask(self) -> None:
+        warnings.warn(
+            f"Layer '{self.name}' (of type {type(self).__name__}) was passed an input with a mask attached to it. However, this "
+            "layer does not support masking and will therefore destroy the mask information. Downstream layers will not see the "
+            "mask.",
+            stacklevel=4,
+        )
 
     def check_input(self, inputs: Any) -> None:
         """Raise `ShapeError` where the input's rank is not the layer's."""
@@ -301,6 +305,28 @@ class Layer(Operation):
     def training_differs(self) -> str | None:
         """Why a call in training mode would give other numbers, in words; None where it would not."""
         return next((why for layer in self.sublayers() if (why := layer.training_differs())), None)
+
+    @property
+    def output(self) -> Any:
+        """The symbolic result of the layer's only recorded call.
+
+        Raises:
+            AttributeError: the layer was called on symbolic tensors several times, or never.
+        """
+        return self._only_node().outputs
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input of the layer's only recorded call; see `output`."""
+        tensors = self._only_node().input_tensors
+        return tensors[0] if len(tensors) == 1 else tensors
+
+    def _only_node(self) -> Any:
+        if len(self._inbound_nodes) != 1:
+            raise AttributeError(
+                f"Layer '{self.name}' has no single input and output: it was called on symbolic tensors {len(self._inbound_nodes)} times."
+            )
+        return self._inbound_nodes[0]
 
     # Shapes and masks
 

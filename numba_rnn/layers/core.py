@@ -121,8 +121,8 @@ class Embedding(Layer):
         self.quantization_config = None
         self.supports_masking = self.makes_mask = self.mask_zero
         self.embeddings: Weight | None = None
-        self.build()
         if weights is not None:
+            self.build()
             self.set_weights(weights if isinstance(weights, (list, tuple)) else [weights])
 
     def create_weights(self, input_shape: Any) -> None:
@@ -205,7 +205,7 @@ class InputLayer(Layer):
         self.sparse = self.ragged = False
         self.optional = optional
         self.built = True
-        self.output: SymbolicTensor = record(self, (), {}, SymbolicTensor(self.batch_shape, self.dtype, name=self.name))
+        record(self, (), {}, SymbolicTensor(self.batch_shape, self.dtype, name=self.name))
 
     def call(self) -> None:
         """Nothing to compute."""

@@ -19,18 +19,23 @@ __all__ = ["decode", "deserialize", "is_reading", "reading", "serialize"]
 
 _version: ContextVar[tuple[int, int] | None] = ContextVar("keras_version", default=None)
 _custom: ContextVar[dict[str, type] | None] = ContextVar("custom_objects", default=None)
+_shared: ContextVar[dict[Any, Any] | None] = ContextVar("shared_objects", default=None)
 _RECURRENT_WRAPPERS = {"RNN", "SimpleRNN", "LSTM", "GRU", "Bidirectional", "TimeDistributed"}
 
 
 @contextlib.contextmanager
 def reading(version: tuple[int, int], custom_objects: dict[str, type] | None = None) -> Iterator[None]:
-    """Inside, `deserialize` reads configs as this version of Keras wrote them and makes the user's own classes too."""
-    tokens = _version.set(version), _custom.set(custom_objects)
+    """Inside, `deserialize` reads a file as this version of Keras wrote it and makes the user's own classes too.
+
+    An object that occurs several times in the file is made once.
+    """
+    tokens = _version.set(version), _custom.set(custom_objects), _shared.set({})
     try:
         yield
     finally:
         _version.reset(tokens[0])
         _custom.reset(tokens[1])
+        _shared.reset(tokens[2])
 
 
 def is_reading() -> bool:
@@ -101,7 +106,9 @@ def deserialize(config: Any) -> Any:
     if not isinstance(config, dict) or not isinstance(config.get("class_name"), str):
         raise ModelFileError(f"Expected an object with a `class_name`. Received: {str(config)[:200]}.")
     name, options = config["class_name"], config.get("config", {})
-    registered = config.get("registered_name")
+    registered, identity, shared = config.get("registered_name"), config.get("shared_object_id"), _shared.get()
+    if shared is not None and isinstance(identity, (int, str)) and identity in shared:
+        return shared[identity]
     custom = _custom.get() or {}
     own = next((custom[key] for key in (registered, name) if isinstance(key, str) and key in custom), None)
     cls: Any = own or LAYERS.get(name)
@@ -118,6 +125,8 @@ def deserialize(config: Any) -> Any:
         raise ModelFileError(f"The file's {label} cannot be made: {error}") from error
     if name in _RECURRENT_WRAPPERS and (_version.get() or (3, 15)) >= (3, 16):
         made.supports_masking = False  # they use a mask but do not pass it on (keras-team/keras#23235)
+    if shared is not None and isinstance(identity, (int, str)):
+        shared[identity] = made
     return made
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
 from typing import Any
 
 from numba_rnn.errors import ModelFileError
-from numba_rnn.layers.base import Layer
 from numba_rnn.layers.registry import LAYERS
 from numba_rnn.layers.serialization import decode, deserialize, serialize
 from numba_rnn.ops.base import OPS, op_from_config
@@ -16,6 +16,14 @@ from numba_rnn.ops.tree import map_structure
 __all__ = ["graph_config", "graph_from_config"]
 
 STATEFUL_CALLS = ("SimpleRNN", "LSTM", "GRU", "RNN", "Bidirectional")
+
+
+@dataclass
+class _Entry:
+    """A layer of the graph being made, and its calls within this graph: a shared layer has others elsewhere."""
+
+    operation: Operation
+    calls: list[Node] = field(default_factory=list)
 
 
 class _NotYet(Exception):  # noqa: N818
@@ -78,14 +86,15 @@ def graph_from_config(config: dict[str, Any]) -> tuple[Any, Any]:
     Raises:
         ModelFileError: an unknown layer or operation, or nodes that do not fit together.
     """
-    made: dict[str, Operation] = {}
-    waiting: deque[tuple[Operation, Any]] = deque()
+    made: dict[str, _Entry] = {}
+    waiting: deque[tuple[_Entry, Any]] = deque()
     try:
         for entry in config["layers"]:
             name = entry.get("name") or entry["config"]["name"]
             if name in made:
                 raise ModelFileError(f"The file's graph has two layers named {name!r}.")
-            made[name] = _operation(entry)
+            operation = _operation(entry)
+            made[name] = _Entry(operation, [n for n in operation._inbound_nodes[:1] if not n.input_tensors])
             waiting.extend((made[name], node) for node in entry.get("inbound_nodes", ()))
         _call_all(waiting, made)
         return _ends(config["input_layers"], made), _ends(config["output_layers"], made)
@@ -106,18 +115,19 @@ def _operation(entry: dict[str, Any]) -> Operation:
     return op_from_config(name, decode(config))
 
 
-def _call_all(waiting: deque[tuple[Operation, Any]], made: dict[str, Operation]) -> None:
+def _call_all(waiting: deque[tuple[_Entry, Any]], made: dict[str, _Entry]) -> None:
     """Make the calls as soon as their arguments exist; the calls of one operation in their order."""
     idle = 0
     blocked: set[int] = set()
     while waiting:
-        operation, node = waiting.popleft()
+        entry, node = waiting.popleft()
+        operation = entry.operation
         try:
             if id(operation) in blocked:
                 raise _NotYet(operation.name)
             args, kwargs = _arguments(operation, node, made)
         except _NotYet as error:
-            waiting.append((operation, node))
+            waiting.append((entry, node))
             blocked.add(id(operation))
             idle += 1
             if idle > 2 * len(waiting):
@@ -129,6 +139,7 @@ def _call_all(waiting: deque[tuple[Operation, Any]], made: dict[str, Operation])
             continue
         try:
             operation(*args, **kwargs)
+            entry.calls.append(operation._inbound_nodes[-1])
         except (ValueError, TypeError, IndexError) as error:
             raise ModelFileError(
                 f"The file's layer {operation.name!r} cannot be called as recorded: {error}"
@@ -137,7 +148,7 @@ def _call_all(waiting: deque[tuple[Operation, Any]], made: dict[str, Operation])
         blocked.clear()
 
 
-def _arguments(operation: Operation, node: Any, made: dict[str, Operation]) -> tuple[Any, Any]:
+def _arguments(operation: Operation, node: Any, made: dict[str, _Entry]) -> tuple[Any, Any]:
     if isinstance(node, dict):
         return _revive(node.get("args", []), made), _revive(node.get("kwargs", {}), made)
     tensors = [_tensor(reference[:3], made) for reference in node]
@@ -147,7 +158,7 @@ def _arguments(operation: Operation, node: Any, made: dict[str, Operation]) -> t
     return [tensors[0] if len(tensors) == 1 else tensors], kwargs
 
 
-def _old_kwargs(kwargs: dict[str, Any], made: dict[str, Operation]) -> dict[str, Any]:
+def _old_kwargs(kwargs: dict[str, Any], made: dict[str, _Entry]) -> dict[str, Any]:
     def value(v: Any) -> Any:
         if isinstance(v, list) and len(v) >= 3 and isinstance(v[0], str) and v[0] in made:
             return _tensor(v[:3], made)
@@ -156,7 +167,7 @@ def _old_kwargs(kwargs: dict[str, Any], made: dict[str, Operation]) -> dict[str,
     return {k: value(v) for k, v in kwargs.items()}
 
 
-def _revive(value: Any, made: dict[str, Operation]) -> Any:
+def _revive(value: Any, made: dict[str, _Entry]) -> Any:
     if isinstance(value, list):
         return [_revive(v, made) for v in value]
     if not isinstance(value, dict):
@@ -171,13 +182,13 @@ def _revive(value: Any, made: dict[str, Operation]) -> Any:
     return {k: _revive(v, made) for k, v in value.items()}
 
 
-def _tensor(reference: Any, made: dict[str, Operation], shift: bool = False) -> SymbolicTensor:
+def _tensor(reference: Any, made: dict[str, _Entry], shift: bool = False) -> SymbolicTensor:
     name, index, place = reference
-    operation = made.get(name)
-    if operation is None:
+    entry = made.get(name)
+    if entry is None:
         raise ModelFileError(f"The file's graph refers to the layer {name!r}, which it does not have.")
-    index -= 1 if shift and _counts_from_one(operation) else 0
-    nodes = operation._inbound_nodes
+    index -= 1 if shift and _counts_from_one(entry.operation) else 0
+    nodes = entry.calls
     if not 0 <= index < len(nodes):
         raise _NotYet(f"call {index} of {name!r}")
     tensors = nodes[index].output_tensors
@@ -186,7 +197,7 @@ def _tensor(reference: Any, made: dict[str, Operation], shift: bool = False) -> 
     return tensors[place]
 
 
-def _ends(tree: Any, made: dict[str, Operation]) -> Any:
+def _ends(tree: Any, made: dict[str, _Entry]) -> Any:
     if isinstance(tree, list) and len(tree) == 3 and isinstance(tree[0], str):
         return _tensor(tree, made, shift=True)
     if isinstance(tree, dict):
@@ -194,8 +205,3 @@ def _ends(tree: Any, made: dict[str, Operation]) -> Any:
             return tuple(_ends(v, made) for v in tree["items"])
         return {k: _ends(v, made) for k, v in tree.items()}
     return [_ends(v, made) for v in tree]
-
-
-def is_layer(operation: Operation) -> bool:
-    """Whether an operation of a graph is a layer."""
-    return isinstance(operation, Layer)

@@ -14,7 +14,7 @@ from numba_rnn.models.config import graph_config, graph_from_config
 from numba_rnn.models.graph import Graph
 from numba_rnn.models.model import Model
 from numba_rnn.ops.symbolic import Node, Operation, SymbolicTensor
-from numba_rnn.ops.tree import flatten, map_structure, pack
+from numba_rnn.ops.tree import flatten, pack
 
 __all__ = ["Functional"]
 
@@ -157,8 +157,3 @@ class Functional(Model):
     def clone(self, **changes: Any) -> Any:
         """A new model of the same graph, with weights of its own."""
         return type(self).from_config({**self.get_config(), **changes})
-
-
-def shapes_of(tree: Any) -> Any:
-    """The shapes in a structure of tensors."""
-    return map_structure(lambda t: tuple(t.shape), tree)

@@ -42,14 +42,14 @@ FLAGS = ("return_sequences", "return_state", "go_backwards", "zero_output_for_ma
 @pytest.mark.parametrize("kind", KINDS)
 def test_like_keras(like_keras: Any, keras: Any, rng: np.random.Generator, kind: str, mask: str) -> None:
     name = kind.split()[0]
-    for i, flags in enumerate(itertools.product((False, True), repeat=4)):
+    every = list(itertools.product((False, True), repeat=4))
+    # A third of the sixteen settings for each kind, another third for the next.
+    for i, flags in list(enumerate(every))[list(KINDS).index(kind) % 3 :: 3]:
         options = {**KINDS[kind], **dict(zip(FLAGS, flags, strict=True))}
         states = None if i % 2 else (2 if name == "LSTM" else 1)
         given = data(rng, mask, states)
         explicit = {"mask": given.pop("mask")} if "mask" in given and states is not None else {}
         like_keras(lambda K, o=options: getattr(K, name)(H, **o), **given, **explicit)
-        if i == 3 and mask == "none":
-            break  # without a mask the flags have no more to do with each other
 
 
 @pytest.mark.oracle
