@@ -109,7 +109,8 @@ def warmup(model_path: Path) -> None:
         model = _load(model_path)
         with _compilations():
             for rows in (1, WARM_ROWS):
-                model.predict([_zeros(i, rows) for i in model.inputs], batch_size=rows, verbose=0)
+                inputs = [_zeros(i, rows) for i in model.inputs]
+                model.predict(inputs, batch_size=len(inputs[0]), verbose=0)
         click.echo(f"Ready in {time.perf_counter() - start:.1f} s.")
         if not settings.cache:
             click.echo("Nothing is kept for the next run: NUMBA_RNN_CACHE=0 turns the disk cache off.", err=True)

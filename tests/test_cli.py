@@ -54,8 +54,9 @@ def test_predictions_are_keras_own(suffix: str, tmp_path: Path) -> None:
     out = tmp_path / f"out{suffix}"
     result = run("predict", DIGITS, TEST, "-o", out, "--batch-size", 64)
     assert f"written: {out}" in result.output
-    loaded = np.load(out)
-    np.testing.assert_allclose(loaded if suffix == ".npy" else loaded["output"], np.load(KERAS), rtol=1e-5, atol=1e-5)
+    with contextlib.ExitStack() as stack:
+        loaded = np.load(out) if suffix == ".npy" else stack.enter_context(np.load(out))["output"]
+    np.testing.assert_allclose(loaded, np.load(KERAS), rtol=1e-5, atol=1e-5)
 
 
 def test_npy_input(tmp_path: Path) -> None:

@@ -255,13 +255,22 @@ def test_heap_without_end() -> None:
         shapes_in(bytes(data))
 
 
+def test_heaps_that_overlap() -> None:
+    data = hdf5(lambda f: f.attrs.__setitem__("text", "a long string"))
+    one = np.array(
+        [1, 16, int.from_bytes(safety.HEAP, "little"), 1 << 40], "<u8"
+    ).tobytes()  # an entry that holds a heap
+    with pytest.raises(ModelFileError, match="without end"):
+        shapes_in(data + one * 30_000)
+
+
 def test_addresses_of_odd_size() -> None:
     plan = h5py.h5p.create(h5py.h5p.FILE_CREATE)
     plan.set_sizes(8, 4)
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     access.set_fapl_core(backing_store=False)
     file = h5py.h5f.create(b"small", fcpl=plan, fapl=access)
-    file.flush()
+    h5py.h5f.flush(file)
     with pytest.raises(ModelFileError, match=r"odd size.*\(8, 4\)"):
         shapes_in(file.get_file_image())
 
