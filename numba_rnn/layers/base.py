@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, ClassVar
 
@@ -28,7 +28,7 @@ class Layer(Operation):
 
     To override: `create_weights(input_shape)`, `call(inputs, ...)`; `compute_output_spec` where running on zeros would be dear;
     `compute_mask` where masks are made or changed; `config_keys`, the constructor's arguments that a file holds, and `child_keys`,
-    those among them that are layers.
+    those among them that are layers; `config_extras`, what `from_config` takes beyond the constructors' named arguments.
 
     Args:
         activity_regularizer, trainable, autocast: kept for Keras' sake.
@@ -42,6 +42,7 @@ class Layer(Operation):
 
     config_keys: ClassVar[tuple[str, ...]] = ()
     child_keys: ClassVar[tuple[str, ...]] = ()
+    config_extras: ClassVar[tuple[str, ...]] = ()
     input_ndim: ClassVar[int | None] = None
     input_min_ndim: ClassVar[int] = 0
     supports_masking = False
@@ -202,15 +203,15 @@ class Layer(Operation):
             self._refuse_training()
         args = tuple(map_structure(self._tensor, a) for a in args)
         kwargs = {k: map_structure(self._cast, v) for k, v in kwargs.items()}
-        bound = _signature(type(self)).bind(*args, **kwargs).arguments
-        first_name, first = next(iter(bound.items()), ("inputs", None))
+        bound = _signature(type(self).call).bind(*args, **kwargs).arguments
+        first_name, first = next(iter(bound.items()), ("inputs", None))  # type: str, Any
         if first is None and self.input_min_ndim + (self.input_ndim or 0):
             raise ValueError(
                 f"Inputs to a layer should be tensors. Got 'None' (of type {type(first)}) as input for layer '{self.name}'."
             )
         self.check_input(first)
         self.build(map_structure(_shape, first))
-        takes_mask = "mask" in _signature(type(self)).parameters
+        takes_mask = "mask" in _signature(type(self).call).parameters
         if takes_mask and bound.get("mask") is None and [k for k, v in bound.items() if _has_tensor(v)] == [first_name]:
             mask = map_structure(get_mask, first)
             if any(m is not None for m in flatten(mask)):
@@ -324,7 +325,8 @@ class Layer(Operation):
     def _only_node(self) -> Any:
         if len(self._inbound_nodes) != 1:
             raise AttributeError(
-                f"Layer '{self.name}' has no single input and output: it was called on symbolic tensors {len(self._inbound_nodes)} times."
+                f"Layer '{self.name}' has no single input and output: it was called on symbolic tensors "
+                f"{len(self._inbound_nodes)} times."
             )
         return self._inbound_nodes[0]
 
@@ -371,8 +373,9 @@ class Layer(Operation):
 
 
 @cache
-def _signature(cls: type[Layer]) -> inspect.Signature:
-    signature = inspect.signature(cls.call)
+def _signature(call: Callable[..., Any]) -> inspect.Signature:
+    """Of a class's `call`, without `self`."""
+    signature = inspect.signature(call)
     return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 

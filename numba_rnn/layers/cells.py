@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,7 +22,7 @@ __all__ = ["GRUCell", "LSTMCell", "RecurrentCell", "SimpleRNNCell"]
 class RecurrentCell(Layer):
     """What the cells have in common. Weights: kernel (D, G*H), recurrent_kernel (H, G*H), bias (G*H,) or (2, G*H)."""
 
-    config_keys = (
+    config_keys: ClassVar[tuple[str, ...]] = (
         "units", "activation", "use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer", "kernel_regularizer",
         "recurrent_regularizer", "bias_regularizer", "kernel_constraint", "recurrent_constraint", "bias_constraint", "dropout",
         "recurrent_dropout", "seed",

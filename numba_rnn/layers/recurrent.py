@@ -28,7 +28,7 @@ class _CellLayer(RNN):
 
     cell_class: ClassVar[type[RecurrentCell]]
     child_keys = ()
-    config_extras = ("zero_output_for_mask",)
+    config_extras: ClassVar[tuple[str, ...]] = ("zero_output_for_mask",)
 
     units = _CellOption()
     activation = _CellOption()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class RNN(Layer):
         ShapeError: the sequences, the mask or a state do not fit.
     """
 
-    config_keys = (
+    config_keys: ClassVar[tuple[str, ...]] = (
         "return_sequences",
         "return_state",
         "go_backwards",
@@ -45,7 +45,7 @@ class RNN(Layer):
         "zero_output_for_mask",
         "cell",
     )
-    child_keys = ("cell",)
+    child_keys: ClassVar[tuple[str, ...]] = ("cell",)
     input_ndim = 3
     supports_masking = True
 
@@ -119,6 +119,7 @@ class RNN(Layer):
             mask = mask[0]
         options = OPTIONS[self.go_backwards, self.return_sequences, self.zero_output_for_mask]
         cell = self.cell
+        states: Any
         try:
             if isinstance(cell, StackedRNNCells):
                 y, states = self._scan_stack(cell.cells, sequences, initial_state, mask, options)

@@ -30,7 +30,8 @@ def check_cell(cell: Any) -> None:
             f"Received: cell={cell}"
         )
     raise NotImplementedError(
-        f"Cells of your own do not run yet. Expected: SimpleRNNCell, LSTMCell, GRUCell or StackedRNNCells of them. Received: {cell}."
+        f"Cells of your own do not run yet. Expected: SimpleRNNCell, LSTMCell, GRUCell or StackedRNNCells of them. "
+        f"Received: {cell}."
     )
 
 

@@ -98,7 +98,8 @@ class Functional(Model):
         expected = self.inputs
         if len(flat) != len(expected):
             raise ValueError(
-                f"Model '{self.name}' expects {len(expected)} inputs ({', '.join(t.name for t in expected)}). Received: {len(flat)}."
+                f"Model '{self.name}' expects {len(expected)} inputs ({', '.join(t.name for t in expected)}). "
+                f"Received: {len(flat)}."
             )
         return [self._one(x, t) for x, t in zip(flat, expected, strict=True)]
 

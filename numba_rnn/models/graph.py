@@ -54,8 +54,8 @@ class Graph:
     def run(self, inputs: list[Any], symbolic: bool = False) -> list[Any]:
         """The outputs for these inputs; of symbolic inputs only the shapes, and no node is recorded."""
         values: list[Any] = [None] * self._size
-        for slot, x in zip(self._inputs, inputs, strict=True):
-            values[slot] = x
+        for place, x in zip(self._inputs, inputs, strict=True):
+            values[place] = x
         for step in self._steps:
             call: Any = step.operation.compute_output_spec if symbolic else step.operation  # type: ignore[attr-defined]
             if step.source >= 0:

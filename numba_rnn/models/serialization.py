@@ -29,6 +29,8 @@ def deserialize_model(
             model = deserialize(config)
     except RecursionError as error:
         raise ModelFileError("The file's config is nested too deeply.") from error
+    except (MemoryError, OverflowError) as error:
+        raise ModelFileError(f"The file's config asks for sizes that no machine has: {error}.") from error
     if not isinstance(model, Layer):
         raise ModelFileError(f"Expected a model. Received: {type(model).__name__}.")
     return model

@@ -55,7 +55,7 @@ NARROW = {np.dtype(np.float64): np.dtype(np.float32), np.dtype(np.int64): np.dty
 def _narrow(result: Any, inputs: Any) -> Any:
     # NumPy widens where Keras does not: int32 and float32 make float64, the sum of int32 is int64.
     wide = NARROW.get(result.dtype)
-    if wide is None or any(getattr(leaf, "dtype", None) == result.dtype for leaf in flatten(inputs)):
+    if wide is None or any(leaf.dtype == result.dtype for leaf in flatten(inputs) if hasattr(leaf, "dtype")):
         return result
     return result.astype(wide)
 

@@ -120,8 +120,6 @@ def matmul(x1: Any, x2: Any) -> Any:
     """The matrix product over the last two axes."""
     # np.einsum without `optimize` stays out of BLAS, whose threads fight with the kernels' (see `functional.linear`).
     x1, x2 = np.asarray(x1), np.asarray(x2)
-    first, second = ("...i" if x1.ndim == 1 else "...ij"), ("j" if x2.ndim == 1 else "...jk")
-    if x1.ndim == 1:
-        first, second = "j", second
+    first, second = ("j" if x1.ndim == 1 else "...ij"), ("j" if x2.ndim == 1 else "...jk")
     kept = ("i" if x1.ndim > 1 else "") + ("k" if x2.ndim > 1 else "")
     return np.einsum(f"{first},{second}->...{kept}", x1, x2, optimize=False)

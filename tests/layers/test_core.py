@@ -120,9 +120,9 @@ def test_embedding(like_keras: Any, rng: np.random.Generator) -> None:
 def test_embedding_range() -> None:
     layer = layers.Embedding(6, 3)
     np.testing.assert_array_equal(layer(np.array([[-1]])), layer(np.array([[5]])))
-    with pytest.raises(IndexError, match="input_dim=6.*Received: indices from 0 to 6"):
+    with pytest.raises(IndexError, match=r"input_dim=6.*Received: indices from 0 to 6"):
         layer(np.array([[0, 6]]))
-    with pytest.raises(ValueError, match="`input_dim` must be a positive integer. Received: input_dim=0"):
+    with pytest.raises(ValueError, match=r"`input_dim` must be a positive integer\. Received: input_dim=0"):
         layers.Embedding(0, 3)
 
 

@@ -41,7 +41,7 @@ FLAGS = ("return_sequences", "return_state", "go_backwards", "zero_output_for_ma
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_like_keras(like_keras: Any, keras: Any, rng: np.random.Generator, kind: str, mask: str) -> None:
-    name = kind.split()[0]
+    name = kind.split(maxsplit=1)[0]
     every = list(itertools.product((False, True), repeat=4))
     # A third of the sixteen settings for each kind, another third for the next.
     for i, flags in list(enumerate(every))[list(KINDS).index(kind) % 3 :: 3]:
@@ -133,7 +133,8 @@ def test_stateful(rng: np.random.Generator) -> None:
 
 def test_training_is_never_ignored(rng: np.random.Generator) -> None:
     x = rng.normal(size=(B, T, D)).astype("float32")
-    np.testing.assert_array_equal(*(lambda g: (g(x, training=True), g(x)))(layers.GRU(H)))
+    gru = layers.GRU(H)
+    np.testing.assert_array_equal(gru(x, training=True), gru(x))
     with pytest.raises(ValueError, match=r"`training=True` is not supported yet: cell 'gru_cell' would drop out"):
         layers.GRU(H, dropout=0.5)(x, training=True)
 
@@ -189,7 +190,7 @@ def test_bad_calls(rng: np.random.Generator) -> None:
         (lambda: lstm(x, mask=np.ones((B, T + 1), bool)), ShapeError, "mask"),
         (lambda: lstm([[1.0]]), ValueError, "Only input tensors may be passed as positional arguments"),
         (lambda: lstm(None), ValueError, "Got 'None'"),
-        (lambda: lstm(), TypeError, "missing a required argument: 'sequences'"),
+        (lstm, TypeError, "missing a required argument: 'sequences'"),
         (lambda: lstm(x, None, None, True), ValueError, "Only input tensors may be passed as positional arguments"),
         (lambda: lstm(x, foo=1), TypeError, "foo"),
         (lambda: lstm(x.astype(complex)), ValueError, "complex128"),

@@ -90,7 +90,8 @@ def test_stacks(like_keras: Any, x: Any, rng: np.random.Generator) -> None:
 
     for flags in itertools.product((False, True), repeat=4):
         names = ("return_sequences", "return_state", "go_backwards", "zero_output_for_mask")
-        like_keras(lambda K, o=dict(zip(names, flags, strict=True)): stack(K, **o), x, MASK)
+        options = dict(zip(names, flags, strict=True))
+        like_keras(lambda K, o=options: stack(K, **o), x, MASK)
     states = [[rng.normal(size=(B, 3))], [rng.normal(size=(B, 2)), rng.normal(size=(B, 2))], [rng.normal(size=(B, 4))]]
     states = [[s.astype("float32") for s in cell] for cell in states]
     like_keras(lambda K: stack(K, return_state=True), x, initial_state=states)

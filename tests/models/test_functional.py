@@ -54,7 +54,15 @@ def nested(K: Any) -> Any:
     head = K.Sequential([K.Input((D,)), L.Dense(2, name="head_dense")], name="head")
     x = K.Input((T, D), name="x")
     y, h, c = L.LSTM(D, return_state=True)(x)
-    return K.Model([x], [head(inner(y)), inner(h), L.Add()([inner(c), y]), L.TimeDistributed(K.Sequential([L.Dense(2)], name="step"))(x)])
+    return K.Model(
+        [x],
+        [
+            head(inner(y)),
+            inner(h),
+            L.Add()([inner(c), y]),
+            L.TimeDistributed(K.Sequential([L.Dense(2)], name="step"))(x),
+        ],
+    )
 
 
 def nested_masked(K: Any) -> Any:
@@ -78,7 +86,13 @@ def operations(K: Any) -> Any:
     flag = o.logical_and(last > 0, o.logical_not(o.not_equal(last, last)))
     tail = o.where(flag, o.cast(flag, "float32"), o.maximum(last, 0.1))
     swapped = o.matmul(y, o.transpose(y, (0, 2, 1)))
-    sums = [o.sum(y, axis=[1, 2]), o.max(y, axis=1, keepdims=True), o.any(y > 0.5, axis=-1), y[..., 0], o.flip(y, axis=1)]
+    sums = [
+        o.sum(y, axis=[1, 2]),
+        o.max(y, axis=1, keepdims=True),
+        o.any(y > 0.5, axis=-1),
+        y[..., 0],
+        o.flip(y, axis=1),
+    ]
     return K.Model(x, [v, tail, swapped, o.reshape(y, (-1, 5, 3, 1)), o.stack([last, z]), *sums])
 
 
@@ -142,7 +156,12 @@ def both(keras: Any, build: Callable[[Any], Any], rng: np.random.Generator) -> t
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs, ours = build(keras), build(OURS)
-    ours.set_weights([abs(rng.normal(0, 0.6, w.shape)) if "variance" in w.name else rng.normal(0, 0.6, w.shape) for w in ours.weights])
+    ours.set_weights(
+        [
+            abs(rng.normal(0, 0.6, w.shape)) if "variance" in w.name else rng.normal(0, 0.6, w.shape)
+            for w in ours.weights
+        ]
+    )
     theirs.set_weights(ours.get_weights())
     return theirs, ours
 
@@ -324,7 +343,9 @@ def test_bad_files_are_refused(change: Any, text: str) -> None:
 
 def test_unknown_options_without_a_value_are_ignored(rng: np.random.Generator) -> None:
     config = json.loads(small().to_json())
-    config["config"]["layers"][1]["config"].update(future=None, other=False, third=[], kernel_initializer={"class_name": "Mine"})
+    config["config"]["layers"][1]["config"].update(
+        future=None, other=False, third=[], kernel_initializer={"class_name": "Mine"}
+    )
     model = models.deserialize_model(config)
     with pytest.raises(ValueError, match="Could not interpret initializer identifier"):
         model.get_weights()

@@ -15,7 +15,16 @@ T, D = 5, 3
 
 def chain(L: Any, S: Any, first: bool) -> Any:
     start = [L.Input((T,), dtype="int32")] if first else []
-    return S([*start, L.Embedding(7, 4, mask_zero=True), L.LSTM(3, return_sequences=True), L.Dropout(0.2), L.GRU(2), L.Dense(2)])
+    return S(
+        [
+            *start,
+            L.Embedding(7, 4, mask_zero=True),
+            L.LSTM(3, return_sequences=True),
+            L.Dropout(0.2),
+            L.GRU(2),
+            L.Dense(2),
+        ]
+    )
 
 
 @pytest.mark.oracle
@@ -34,7 +43,9 @@ def test_like_keras(keras: Any, rng: np.random.Generator, first: bool) -> None:
     np.testing.assert_allclose(ours.predict(ids), wanted, atol=1e-5)
     read = models.deserialize_model(json.loads(theirs.to_json()))
     assert read.built
-    for mine, other in zip(json.loads(read.to_json())["config"]["layers"], json.loads(theirs.to_json())["config"]["layers"], strict=True):
+    for mine, other in zip(
+        json.loads(read.to_json())["config"]["layers"], json.loads(theirs.to_json())["config"]["layers"], strict=True
+    ):
         assert {**mine, "build_config": None} == {**other, "build_config": None}
     read.set_weights(ours.get_weights())
     np.testing.assert_allclose(read.predict(ids), wanted, atol=1e-5)
@@ -64,16 +75,18 @@ def test_is_built_when_it_can_be(rng: np.random.Generator) -> None:
 
 
 def test_refuses() -> None:
-    with pytest.raises(ValueError, match="Only instances of `keras.Layer` can be added"):
+    with pytest.raises(ValueError, match=r"Only instances of `keras\.Layer` can be added"):
         models.Sequential([3])
-    with pytest.raises(ValueError, match="unique names. Name 'a' is already"):
+    with pytest.raises(ValueError, match=r"unique names\. Name 'a' is already"):
         models.Sequential([layers.Dense(1, name="a"), layers.Dense(1, name="a")])
     with pytest.raises(ValueError, match="cannot be built because it has no layers"):
         models.Sequential()(np.ones((1, 2), "float32"))
     with pytest.raises(ValueError, match="An input can only be the first layer"):
         models.Sequential([layers.Input((2,)), layers.Input((2,))])
     with pytest.raises(ModelFileError, match="Conv1D"):
-        models.deserialize_model({"class_name": "Sequential", "config": {"layers": [{"class_name": "Conv1D", "config": {}}]}})
+        models.deserialize_model(
+            {"class_name": "Sequential", "config": {"layers": [{"class_name": "Conv1D", "config": {}}]}}
+        )
 
 
 def test_old_list_config() -> None:
