@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from numba_rnn.errors import ShapeError
 from numba_rnn.ops.naming import snake_case, unique_name
 from numba_rnn.ops.tree import flatten, map_structure
 
@@ -17,6 +19,7 @@ Shape = tuple[int | None, ...]
 # Sizes that stand for an unknown batch and for the other unknown sizes when a shape is inferred by running. Two of each, to see
 # what depends on them; the second pair primes, large enough for an index into a sequence of unknown length (a guess).
 PROBES = ((2, 101), (3, 103))
+LARGEST = 1 << 27  # numbers in an array of zeros; a file that asks for more would take the machine's memory (a guess)
 
 
 class Operation:
@@ -142,6 +145,8 @@ def infer(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 def _zeros(tensor: SymbolicTensor, sizes: tuple[int, int]) -> Any:
     shape = [n if n is not None else sizes[min(axis, 1)] for axis, n in enumerate(tensor.shape)]
+    if math.prod(shape) > LARGEST:
+        raise ShapeError(f"A tensor is too large. Expected: at most {LARGEST} numbers. Received: shape {tensor.shape}.")
     return np.zeros(shape, tensor.dtype)
 
 

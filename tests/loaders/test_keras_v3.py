@@ -185,6 +185,18 @@ def test_config_asks_for_more_than_the_file_holds(tmp_path: Path) -> None:
         load_model(path)
 
 
+@pytest.mark.parametrize("shape", [[None, 10**9, 3], [10**12, 5, 3], [None, None, 10**30]])
+@pytest.mark.parametrize("name", ["core_layers", "arithmetic", "sequential_masking"])
+def test_input_that_no_machine_holds(name: str, shape: list[int | None], tmp_path: Path) -> None:
+    def change(config: dict[str, Any]) -> None:
+        for layer in config["config"]["layers"]:
+            if layer["class_name"] == "InputLayer":
+                layer["config"]["batch_shape"] = shape
+
+    with pytest.raises(ModelFileError):
+        load_model(with_config(tmp_path / "m.keras", change, GOLDEN / f"{name}.keras"))
+
+
 def test_weights_of_another_layer(tmp_path: Path) -> None:
     def rename(config: dict[str, Any]) -> None:
         config["config"]["layers"][1]["config"]["name"] = "other"
