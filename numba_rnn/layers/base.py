@@ -10,20 +10,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from numba_rnn import initializers
-from numba_rnn._typing import Array
 from numba_rnn.errors import DTypeError, ShapeError
 from numba_rnn.layers.dtypes import policy_config, policy_name
 from numba_rnn.layers.masks import MaskedArray, get_mask, set_mask, without_mask
 from numba_rnn.layers.serialization import decode, deserialize, is_reading, serialize
-from numba_rnn.layers.weight import Weight, name_scope
-from numba_rnn.ops.symbolic import Operation, SymbolicTensor, infer, is_symbolic, record
+from numba_rnn.layers.weight import name_scope
+from numba_rnn.layers.weighted import Weighted
+from numba_rnn.ops.symbolic import SymbolicTensor, infer, is_symbolic, record
 from numba_rnn.ops.tree import flatten, map_structure
 
 __all__ = ["Layer"]
 
 
-class Layer(Operation):
+class Layer(Weighted):
     """What every layer and model is. A subclass says how to make its weights and how to run on arrays.
 
     To override: `create_weights(input_shape)`, `call(inputs, ...)`; `compute_output_spec` where running on zeros would be dear;
@@ -59,111 +58,17 @@ class Layer(Operation):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, trainable, policy_name(dtype))
         self._input_shape_arg = _input_shape_argument(kwargs)
         if kwargs:
             raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}")
         self.activity_regularizer = activity_regularizer
-        self.trainable, self.autocast, self.built = trainable, autocast, False
-        self.dtype = self.compute_dtype = self.variable_dtype = policy_name(dtype)
+        self.autocast = autocast
+        self.compute_dtype = self.variable_dtype = self.dtype
         self._np_dtype = np.dtype(self.dtype)
         self.build_shape: Any = None  # what it was built for, which a config records
-        self._own_weights: list[Weight] = []
         self._warned = False  # that it destroys masks
         self._fast_ndim = -1  # the rank of a plain array that `__call__` hands on without another look; -1: none
-
-    # Weights
-
-    def add_weight(
-        self,
-        shape: tuple[int, ...],
-        initializer: Any = "glorot_uniform",
-        dtype: Any = None,
-        trainable: bool = True,
-        name: str = "variable",
-        **kept: Any,
-    ) -> Weight:
-        """A new weight of this layer; `kept` (regularizer, constraint, ...) is for training and is not used."""
-        weight = Weight(name, shape, dtype or self.dtype, initializers.get(initializer), trainable)
-        self._own_weights.append(weight)
-        return weight
-
-    def sublayers(self) -> list[Layer]:
-        """The layers in this layer's attributes, in the order they were set, each once."""
-        found: dict[int, Layer] = {}
-        for value in vars(self).values():
-            for leaf in flatten(value) if isinstance(value, (list, tuple, dict)) else (value,):
-                if isinstance(leaf, Layer):
-                    found.setdefault(id(leaf), leaf)
-        return list(found.values())
-
-    @property
-    def weights(self) -> list[Weight]:
-        """The layer's own weights, then its sublayers', each once, in Keras' order."""
-        found = {id(w): w for w in self._own_weights}
-        for layer in self.sublayers():
-            found.update({id(w): w for w in layer.weights if id(w) not in found})
-        return list(found.values())
-
-    @property
-    def variables(self) -> list[Weight]:
-        """The weights: states and random seeds are no variables here."""
-        return self.weights
-
-    @property
-    def trainable_weights(self) -> list[Weight]:
-        """The weights that training would change."""
-        if not self.trainable:
-            return []
-        found = {id(w): w for w in self._own_weights if w.trainable}
-        for layer in self.sublayers():
-            found.update({id(w): w for w in layer.trainable_weights if id(w) not in found})
-        return list(found.values())
-
-    @property
-    def non_trainable_weights(self) -> list[Weight]:
-        """The other weights."""
-        trained = {id(w) for w in self.trainable_weights}
-        return [w for w in self.weights if id(w) not in trained]
-
-    def get_weights(self) -> list[Array]:
-        """Copies of all weights, in Keras' order."""
-        return [w.numpy() for w in self.weights]
-
-    def set_weights(self, weights: Any) -> None:
-        """Replace all weights.
-
-        Raises:
-            ValueError: another number of arrays than the layer has weights.
-            ShapeError: an array of another shape.
-        """
-        own = self.weights
-        arrays = [np.asarray(w) for w in weights]
-        if len(arrays) != len(own):
-            raise ValueError(
-                f"You called `set_weights(weights)` on layer '{self.name}' with a weight list of length {len(arrays)}, but the "
-                f"layer was expecting {len(own)} weights."
-            )
-        for weight, array in zip(own, arrays, strict=True):
-            if weight.shape != array.shape:
-                raise ShapeError(
-                    f"Layer {self.name} weight shape {weight.shape} is not compatible with provided weight shape {array.shape}."
-                )
-        for weight, array in zip(own, arrays, strict=True):
-            weight.assign(array)
-
-    def count_params(self) -> int:
-        """How many numbers the weights hold.
-
-        Raises:
-            ValueError: there are none yet, since the layer has not seen an input shape.
-        """
-        if not self.built:
-            raise ValueError(
-                f"You tried to call `count_params` on layer '{self.name}', but the layer isn't built. You can build it manually "
-                f"via: `{self.name}.build(input_shape)`."
-            )
-        return sum(int(np.prod(w.shape)) for w in self.weights)
 
     # Building
 

@@ -27,8 +27,8 @@ def print_summary(model: Any, width: int | None, print_fn: Callable[[str], Any] 
     table.add_column("Param #", justify="right", overflow="fold")
     if graph:
         table.add_column("Connected to", overflow="fold")
-    for layer, depth in _rows(model.layers, expand_nested):
-        cells = ["  " * depth + f"{layer.name} ({type(layer).__name__})", _output(layer), _params(layer)]
+    for layer, depth in _rows(_listed(model), expand_nested):
+        cells = ["  " * depth + f"{layer.name} ({_class(layer)})", _output(layer), _params(layer)]
         table.add_row(*map(escape, [*cells, *([_sources(layer, model)] if graph else [])]), end_section=True)
     to_text = print_fn is not None
     file = io.StringIO() if to_text else None
@@ -45,12 +45,17 @@ def print_summary(model: Any, width: int | None, print_fn: Callable[[str], Any] 
         print_fn(file.getvalue())
 
 
-def _rows(layers: list[Layer], expand: bool, depth: int = 0) -> list[tuple[Layer, int]]:
+def _listed(model: Any) -> list[Any]:
+    """The layers; of a graph the operations too, as Keras has it."""
+    return model.operations if type(model).__name__ == "Functional" else model.layers  # type: ignore[no-any-return]
+
+
+def _rows(layers: list[Any], expand: bool, depth: int = 0) -> list[tuple[Any, int]]:
     rows = []
     for layer in layers:
         rows.append((layer, depth))
         if expand and hasattr(layer, "layers"):
-            rows += _rows(layer.layers, expand, depth + 1)
+            rows += _rows(_listed(layer), expand, depth + 1)
     return rows
 
 
@@ -60,18 +65,24 @@ def _is_graph(model: Any) -> bool:
     return any(len(node.input_tensors) > 1 or isinstance(node.outputs, (list, tuple, dict)) for node in nodes)
 
 
-def _output(layer: Layer) -> str:
+def _class(layer: Any) -> str:
+    return str(getattr(layer, "keras_class_name", type(layer).__name__))
+
+
+def _output(layer: Any) -> str:
     if not layer._inbound_nodes:
         return "?" if not layer.built else "-"
     shapes = {str(map_structure(lambda t: t.shape, node.outputs)) for node in layer._inbound_nodes}
     return shapes.pop() if len(shapes) == 1 else "multiple"
 
 
-def _params(layer: Layer) -> str:
+def _params(layer: Any) -> str:
+    if not isinstance(layer, Layer):
+        return "0"
     return f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
 
 
-def _sources(layer: Layer, model: Any) -> str:
+def _sources(layer: Any, model: Any) -> str:
     names = []
     for node in model.own_nodes(layer):
         for tensor in node.input_tensors:

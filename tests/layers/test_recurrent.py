@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numba_rnn import layers
+from numba_rnn import initializers, layers
 from numba_rnn.errors import ShapeError
 
 B, T, D, H = 3, 5, 4, 3
@@ -110,7 +110,7 @@ def test_float64(rng: np.random.Generator) -> None:
 
 
 def test_forget_bias_starts_as_one() -> None:
-    lstm = layers.LSTM(2, bias_initializer=layers.base.initializers.Constant(0.5))
+    lstm = layers.LSTM(2, bias_initializer=initializers.Constant(0.5))
     lstm.build((None, None, 3))
     np.testing.assert_array_equal(lstm.cell.bias.numpy(), [0.5, 0.5, 1, 1, 0.5, 0.5, 0.5, 0.5])
 

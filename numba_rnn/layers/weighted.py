@@ -1,0 +1,116 @@
+"""What holds weights: its own, and those of the layers inside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numba_rnn import initializers
+from numba_rnn._typing import Array
+from numba_rnn.errors import ShapeError
+from numba_rnn.layers.weight import Weight
+from numba_rnn.ops.symbolic import Operation
+from numba_rnn.ops.tree import flatten
+
+__all__ = ["Weighted"]
+
+
+class Weighted(Operation):
+    """A named owner of weights, in Keras' order: the half of a layer that files and `set_weights` deal with."""
+
+    def __init__(self, name: str | None, trainable: bool, dtype: str) -> None:
+        super().__init__(name)
+        self.trainable, self.dtype, self.built = trainable, dtype, False
+        self._own_weights: list[Weight] = []
+
+    def add_weight(
+        self,
+        shape: tuple[int, ...],
+        initializer: Any = "glorot_uniform",
+        dtype: Any = None,
+        trainable: bool = True,
+        name: str = "variable",
+        **kept: Any,
+    ) -> Weight:
+        """A new weight of this layer; `kept` (regularizer, constraint, ...) is for training and is not used."""
+        weight = Weight(name, shape, dtype or self.dtype, initializers.get(initializer), trainable)
+        self._own_weights.append(weight)
+        return weight
+
+    def sublayers(self) -> list[Any]:
+        """The layers in this layer's attributes, in the order they were set, each once."""
+        found: dict[int, Weighted] = {}
+        for value in vars(self).values():
+            for leaf in flatten(value) if isinstance(value, (list, tuple, dict)) else (value,):
+                if isinstance(leaf, Weighted):
+                    found.setdefault(id(leaf), leaf)
+        return list(found.values())
+
+    @property
+    def weights(self) -> list[Weight]:
+        """The layer's own weights, then its sublayers', each once, in Keras' order."""
+        found = {id(w): w for w in self._own_weights}
+        for layer in self.sublayers():
+            found.update({id(w): w for w in layer.weights if id(w) not in found})
+        return list(found.values())
+
+    @property
+    def variables(self) -> list[Weight]:
+        """The weights: states and random seeds are no variables here."""
+        return self.weights
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        """The weights that training would change."""
+        if not self.trainable:
+            return []
+        found = {id(w): w for w in self._own_weights if w.trainable}
+        for layer in self.sublayers():
+            found.update({id(w): w for w in layer.trainable_weights if id(w) not in found})
+        return list(found.values())
+
+    @property
+    def non_trainable_weights(self) -> list[Weight]:
+        """The other weights."""
+        trained = {id(w) for w in self.trainable_weights}
+        return [w for w in self.weights if id(w) not in trained]
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all weights, in Keras' order."""
+        return [w.numpy() for w in self.weights]
+
+    def set_weights(self, weights: Any) -> None:
+        """Replace all weights.
+
+        Raises:
+            ValueError: another number of arrays than the layer has weights.
+            ShapeError: an array of another shape.
+        """
+        own = self.weights
+        arrays = [np.asarray(w) for w in weights]
+        if len(arrays) != len(own):
+            raise ValueError(
+                f"You called `set_weights(weights)` on layer '{self.name}' with a weight list of length {len(arrays)}, but the "
+                f"layer was expecting {len(own)} weights."
+            )
+        for weight, array in zip(own, arrays, strict=True):
+            if weight.shape != array.shape:
+                raise ShapeError(
+                    f"Layer {self.name} weight shape {weight.shape} is not compatible with provided weight shape {array.shape}."
+                )
+        for weight, array in zip(own, arrays, strict=True):
+            weight.assign(array)
+
+    def count_params(self) -> int:
+        """How many numbers the weights hold.
+
+        Raises:
+            ValueError: there are none yet, since the layer has not seen an input shape.
+        """
+        if not self.built:
+            raise ValueError(
+                f"You tried to call `count_params` on layer '{self.name}', but the layer isn't built. You can build it manually "
+                f"via: `{self.name}.build(input_shape)`."
+            )
+        return sum(int(np.prod(w.shape)) for w in self.weights)
