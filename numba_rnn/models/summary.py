@@ -47,7 +47,7 @@ def print_summary(model: Any, width: int | None, print_fn: Callable[[str], Any] 
 
 def _listed(model: Any) -> list[Any]:
     """The layers; of a graph the operations too, as Keras has it."""
-    return model.operations if type(model).__name__ == "Functional" else model.layers  # type: ignore[no-any-return]
+    return model.operations if type(model).__name__ == "Functional" else model.layers
 
 
 def _rows(layers: list[Any], expand: bool, depth: int = 0) -> list[tuple[Any, int]]:
