@@ -62,14 +62,17 @@ def predict(model_path: Path, inputs_path: Path, output: Path | None, batch_size
         own = model.inputs[0].shape[0]
         with _compilations() as compiled:
             start = time.perf_counter()
+            list(_kernels(model))  # chooses them, which imports the compiler: no part of predicting
+            chosen = time.perf_counter()
             predictions = model.predict(inputs, batch_size=batch_size or own or 32, verbose="auto")
-            seconds = time.perf_counter() - start
+            preparing = chosen - start + compiled[0]
+            seconds = time.perf_counter() - start - preparing
     named = _named(predictions)
     if output is not None:
         _write(output, named)
     for name, array in named.items():
         click.echo(f"{name}: {array.dtype} {array.shape}")
-    click.echo(f"time: {seconds - compiled[0]:.3f} s for {rows} rows{_preparing(compiled[0])}")
+    click.echo(f"time: {seconds:.3f} s for {rows} rows, after {preparing:.1f} s of getting kernels ready")
     if label is not None:
         if len(named) > 1:
             raise click.ClickException(f"`label` was not compared: the model has {len(named)} outputs.")
@@ -273,10 +276,6 @@ def _compilations() -> Iterator[list[float]]:
         yield spent
     finally:
         set_listener(None)
-
-
-def _preparing(seconds: float) -> str:
-    return f", after {seconds:.1f} s of getting kernels ready" if seconds >= 0.05 else ""
 
 
 if __name__ == "__main__":
