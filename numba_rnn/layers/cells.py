@@ -13,7 +13,7 @@ from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.options import activation_of, forwarded, function_of, positive_units
 from numba_rnn.layers.registry import register
-from numba_rnn.layers.weight import Weight
+from numba_rnn.layers.weight import Derived, Weight
 from numba_rnn.ops.symbolic import SymbolicTensor
 
 __all__ = ["GRUCell", "LSTMCell", "RecurrentCell", "SimpleRNNCell"]
@@ -65,8 +65,7 @@ class RecurrentCell(Layer):
         self.kernel: Weight | None = None
         self.recurrent_kernel: Weight | None = None
         self.bias: Weight | None = None
-        self._ready: functional.Cell | None = None
-        self._ready_version = -1
+        self._prepared: Derived[functional.Cell] | None = None
         functional.recurrence_of(self.spec, *self._functions, self.dtype)  # refuses what cannot run
 
     @property
@@ -99,6 +98,7 @@ class RecurrentCell(Layer):
         if self.use_bias:
             shape = (2, width) if self.spec.recurrent_bias else (width,)
             self.bias = self.add_weight(shape, self.first_bias, name="bias")
+        self._prepared = Derived(self._prepare, self.kernel, self.recurrent_kernel, self.bias)
 
     def first_bias(self, shape: Any, dtype: Any) -> Array:
         """What the bias starts as."""
@@ -107,18 +107,13 @@ class RecurrentCell(Layer):
 
     def prepared(self) -> functional.Cell:
         """The weights ready to run; made again only when one of them has changed."""
-        kernel, recurrent, bias = self.kernel, self.recurrent_kernel, self.bias
-        if kernel is None or recurrent is None:
+        if self._prepared is None:
             raise ValueError(f"Cell '{self.name}' has no weights yet: call it, or build it with an input shape.")
-        version = kernel.version + recurrent.version + (0 if bias is None else bias.version)
-        if self._ready is None or version != self._ready_version:
-            act, rec = self._functions
-            self._ready = functional.prepare(
-                self.spec, kernel.value, recurrent.value, None if bias is None else bias.value,
-                activation=act, recurrent_activation=rec,
-            )  # fmt: skip
-            self._ready_version = version
-        return self._ready
+        return self._prepared()
+
+    def _prepare(self, kernel: Array, recurrent_kernel: Array, bias: Array | None) -> functional.Cell:
+        act, rec = self._functions
+        return functional.prepare(self.spec, kernel, recurrent_kernel, bias, activation=act, recurrent_activation=rec)
 
     def describe_kernel(self) -> str:
         """Which kernel runs this cell, and why."""

@@ -11,7 +11,7 @@ from numba_rnn._typing import Array
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.options import activation_of, function_of
 from numba_rnn.layers.registry import register
-from numba_rnn.layers.weight import Weight
+from numba_rnn.layers.weight import Derived, Weight
 from numba_rnn.ops.symbolic import SymbolicTensor, record
 
 __all__ = ["Dense", "Embedding", "Input", "InputLayer", "Masking"]
@@ -60,12 +60,14 @@ class Dense(Layer):
         self._function = function_of(self.activation)
         self.kernel: Weight | None = None
         self.bias: Weight | None = None
+        self._linear: Derived[functional.Linear]
 
     def create_weights(self, input_shape: Any) -> None:
         """kernel (D, H) and bias (H,)."""
         self.kernel = self.add_weight((input_shape[-1], self.units), self.kernel_initializer, name="kernel")
         if self.use_bias:
             self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
+        self._linear = Derived(functional.Linear, self.kernel, self.bias)
 
     def check_input(self, inputs: Any) -> None:
         """Rank, and the size of the last axis."""
@@ -75,11 +77,10 @@ class Dense(Layer):
 
     def call(self, inputs: Any) -> Array:
         """x (..., D) to (..., H)."""
-        kernel, bias = self.kernel, self.bias
-        assert kernel is not None
-        if inputs.shape[-1] != kernel.shape[0]:
+        linear = self._linear()
+        if inputs.shape[-1] != linear.kernel.shape[0]:
             self.check_input(inputs)
-        y: Array = self._function(functional.linear(inputs, kernel.value, None if bias is None else bias.value))
+        y: Array = self._function(linear(inputs))
         return y
 
     def compute_output_spec(self, inputs: Any) -> SymbolicTensor:

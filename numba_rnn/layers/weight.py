@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from numba_rnn._typing import Array
 from numba_rnn.errors import ShapeError
 
-__all__ = ["Weight", "name_scope"]
+__all__ = ["Derived", "Weight", "name_scope"]
 
 _scope: list[str] = []
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -91,3 +92,28 @@ class Weight:
 
     def __repr__(self) -> str:
         return f"<Weight path={self.path}, shape={self.shape}, dtype={self.dtype}>"
+
+
+class Derived(Generic[T]):
+    """Something made from weights' numbers, kept until one of them is assigned: `derived()` is `make(*arrays)`.
+
+    A weight may be None; `make` then gets None in its place.
+    """
+
+    __slots__ = ("_kept", "_make", "_version", "_weights")
+
+    def __init__(self, make: Callable[..., T], *weights: Weight | None) -> None:
+        self._make, self._weights = make, weights
+        self._version = -1
+        self._kept: T
+
+    def __call__(self) -> T:
+        """What was made, made again if a weight has changed."""
+        version = 0
+        for weight in self._weights:
+            if weight is not None:
+                version += weight.version
+        if version != self._version:
+            self._kept = self._make(*(None if w is None else w.value for w in self._weights))
+            self._version = version
+        return self._kept

@@ -1,23 +1,28 @@
-"""How `Model.load_weights` reaches the loaders, which lie above: they leave their function here."""
+"""The way from a model to its file: the loaders lie above the models, so the package leaves them here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["load_weights", "set_weights_loader"]
+__all__ = ["load_model", "load_weights", "set_loaders"]
 
-_loader: Callable[[Any, Any], None] | None = None
-
-
-def set_weights_loader(loader: Callable[[Any, Any], None]) -> None:
-    """From now on `Model.load_weights(path)` calls `loader(model, path)`."""
-    global _loader  # noqa: PLW0603
-    _loader = loader
+_find_loaders: Callable[[], Any]
 
 
-def load_weights(model: Any, path: Any) -> None:
-    """Read a model's weights from a file, by the loader that was set."""
-    if _loader is None:
-        raise RuntimeError("No loader for weight files is set: import numba_rnn, which brings its own.")
-    _loader(model, path)
+def set_loaders(find: Callable[[], Any]) -> None:
+    """`find()` returns the module of the loaders; it is called when the first file is read, not before."""
+    global _find_loaders  # noqa: PLW0603
+    _find_loaders = find
+
+
+def load_model(
+    filepath: Any, custom_objects: dict[str, type] | None = None, compile: bool = True, safe_mode: bool = True
+) -> Any:
+    """The model in a `.keras` or whole-model `.h5` file; see `numba_rnn.loaders.load_model`."""
+    return _find_loaders().load_model(filepath, custom_objects, compile, safe_mode)
+
+
+def load_weights(model: Any, filepath: Any) -> None:
+    """Fill a model from a file; see `numba_rnn.loaders.load_weights`."""
+    _find_loaders().load_weights(model, filepath)
