@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -80,12 +80,21 @@ class Prepared:
     no_state: tuple[Array, ...]
     weights: tuple[Array, ...]
 
+    @cached_property
     def parallel(self) -> Kernel:
         """The kernel that shares rows among threads; compiled when first needed."""
         r = self.recurrence
-        return _kernel(
-            r.spec.name, r.activation or "", r.recurrent_activation or "", self.lanes, self.register_lanes, True
-        )
+        act, rec = r.activation or "", r.recurrent_activation or ""
+        return self.warm(_kernel(r.spec.name, act, rec, self.lanes, self.register_lanes, True), "on several threads")
+
+    def warm(self, kernel: Kernel, how: str) -> Kernel:
+        """Run one step of one row, so that the kernel is compiled, or taken from the disk cache, before it is needed."""
+        r = self.recurrence
+        x, y = np.zeros((1, 1, self.packed.kernel.shape[1]), r.dtype), np.empty((1, self.H), r.dtype)
+        last = np.empty((len(self.no_state), 1, self.H), r.dtype)
+        with compiling(f"{r.spec.name} ({r.activation}, {r.recurrent_activation}) {r.dtype} {how}"):
+            kernel(x, self.no_mask, self.no_state, *self.weights, y, last, 0, 1, 1, 1)
+        return kernel
 
 
 @dataclass(frozen=True)
@@ -124,7 +133,7 @@ class CPU:
         G, S = len(spec.gates), len(spec.states)
         packed = pack_weights(weights, G, spec.first or G, lanes)
         act, rec = recurrence.activation or "", recurrence.recurrent_activation or ""
-        D, H = weights.kernel.shape[0], weights.recurrent_kernel.shape[0]
+        H = weights.recurrent_kernel.shape[0]
         step_bytes = packed.bias.nbytes  # one row's projected input
         prepared = Prepared(
             recurrence, packed, lanes, register_lanes, G, H, tile_shape(register_lanes, G).tall, l2_bytes() // 2 // step_bytes,
@@ -132,8 +141,7 @@ class CPU:
             np.zeros((0, 0), np.bool_), (np.zeros((0, 0), dtype),) * S,
             (packed.kernel, packed.bias, packed.first, packed.first_bias, packed.rest, packed.rest_bias, packed.extra),
         )  # fmt: skip
-        with compiling(f"{spec.name} ({act}, {rec}) {dtype}"):
-            self.scan(prepared, np.zeros((1, 1, D), dtype), None, None, ScanOptions())
+        prepared.warm(prepared.serial, "on one thread")
         return prepared
 
     def scan(
@@ -161,7 +169,7 @@ class CPU:
         if workers > 1:
             with threads.parallel_region() as allowed:
                 if allowed:
-                    prepared.parallel()(*args, workers)
+                    prepared.parallel(*args, workers)
                     return y, tuple(last)
         prepared.serial(*args, workers)
         return y, tuple(last)
