@@ -10,8 +10,9 @@ from numba_rnn.config import settings
 
 __all__ = ["parallel_region", "split"]
 
-# Multiply-adds that pay for one more thread: about 100 us of work. A guess, to be measured.
-WORTH_A_THREAD = 5_000_000
+# Multiply-adds that pay for one more thread. On two free cores threads win from 1.5 million on (35 us); on two busy ones the
+# second worker may wait a scheduler's slice (4 ms seen) for its turn, so smaller work than about 2 ms stays on one thread.
+WORTH_A_THREAD = 100_000_000
 
 _forked = False
 _used = False
