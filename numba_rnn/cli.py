@@ -15,8 +15,7 @@ import click
 __all__ = ["main"]
 
 PATIENCE = 1.0  # seconds: loading a kernel from the disk cache takes less, compiling one takes more
-WARM_ROWS = 256  # rows that are worth sharing among threads, which is another kernel than one row's
-WARM_STEPS = 16  # steps, where the model takes any number
+WARM_STEPS = 2  # steps of the sequences that `warmup` runs, where the model takes any number
 MODEL = click.argument("model_path", metavar="MODEL", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
 
@@ -111,9 +110,8 @@ def warmup(model_path: Path) -> None:
         start = time.perf_counter()
         model = _load(model_path)
         with _compilations():
-            for rows in (1, WARM_ROWS):
-                inputs = [_zeros(i, rows) for i in model.inputs]
-                model.predict(inputs, batch_size=len(inputs[0]), verbose=0)
+            model.predict_on_batch([_zeros(i) for i in model.inputs])
+            model.warmup()
         click.echo(f"Ready in {time.perf_counter() - start:.1f} s.")
         if not settings.cache:
             click.echo("Nothing is kept for the next run: NUMBA_RNN_CACHE=0 turns the disk cache off.", err=True)
@@ -244,11 +242,11 @@ def _kernels(model: Any, prefix: str = "") -> Iterator[tuple[str, list[str]]]:
             yield f"{name} ({type(layer).__name__})", lines
 
 
-def _zeros(symbol: Any, rows: int) -> Any:
+def _zeros(symbol: Any) -> Any:
     import numpy as np
 
     batch, *rest = symbol.shape
-    return np.zeros((batch or rows, *(n or WARM_STEPS for n in rest)), symbol.dtype)
+    return np.zeros((batch or 1, *(n or WARM_STEPS for n in rest)), symbol.dtype)
 
 
 @contextlib.contextmanager

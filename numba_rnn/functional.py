@@ -45,6 +45,11 @@ class Cell:
             ready = self._prepared[settings.device] = backend, backend.prepare(self.recurrence, self.weights)
         return ready
 
+    def warm(self) -> None:
+        """Compile everything that a call may need, or take it from the disk cache."""
+        backend, prepared = self.prepared()
+        backend.warm(prepared)
+
 
 def recurrence_of(
     spec: CellSpec,

@@ -81,6 +81,10 @@ class Backend(Protocol):
         """Whatever `scan` wants to have ready: packed weights, a compiled kernel."""
         ...
 
+    def warm(self, prepared: Any) -> None:
+        """Compile whatever `scan` may need and `prepare` left for later."""
+        ...
+
     def scan(
         self, prepared: Any, x: Array, mask: Array | None, initial_state: tuple[Array, ...] | None, options: ScanOptions
     ) -> tuple[Array, tuple[Array, ...]]:

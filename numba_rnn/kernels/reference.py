@@ -33,6 +33,9 @@ class Reference:
         )
         return recurrence, CellWeights(*arrays)
 
+    def warm(self, prepared: tuple[Recurrence, CellWeights]) -> None:
+        """Nothing is compiled."""
+
     def scan(
         self,
         prepared: tuple[Recurrence, CellWeights],

@@ -235,6 +235,11 @@ class Layer(Weighted):
             )
         return self._inbound_nodes[0]
 
+    def warmup(self) -> None:
+        """Compile everything that calls may need, or take it from the disk cache; the layer must be built."""
+        for layer in self.sublayers():
+            layer.warmup()
+
     # Shapes and masks
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:

@@ -115,6 +115,10 @@ class RecurrentCell(Layer):
         act, rec = self._functions
         return functional.prepare(self.spec, kernel, recurrent_kernel, bias, activation=act, recurrent_activation=rec)
 
+    def warmup(self) -> None:
+        """Compile the cell's kernels."""
+        self.prepared().warm()
+
     def describe_kernel(self) -> str:
         """Which kernel runs this cell, and why."""
         return dispatch.explain(functional.recurrence_of(self.spec, *self._functions, self.dtype))

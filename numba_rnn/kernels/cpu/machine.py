@@ -144,6 +144,10 @@ class CPU:
         prepared.warm(prepared.serial, "on one thread")
         return prepared
 
+    def warm(self, prepared: Prepared) -> None:
+        """Compile the kernel for several threads."""
+        _ = prepared.parallel
+
     def scan(
         self,
         prepared: Prepared,
