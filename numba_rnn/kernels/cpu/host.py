@@ -25,9 +25,12 @@ class TileShape:
 
 @cache
 def _features() -> frozenset[str]:
+    from numba.core import config
     from numba.core.codegen import get_host_cpu_features
 
-    return frozenset(f[1:] for f in get_host_cpu_features().split(",") if f.startswith("+"))
+    # NUMBA_CPU_FEATURES and NUMBA_CPU_NAME=generic restrict what numba compiles for, and so what fits a register.
+    features = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+    return frozenset(f[1:] for f in features.split(",") if f.startswith("+"))
 
 
 def host_lanes() -> int:

@@ -1,0 +1,80 @@
+"""The CPU backend: what it takes, how it says it, one kernel for all options."""
+
+import numpy as np
+import pytest
+
+from numba_rnn import functional, progress
+from numba_rnn.cells import CELLS, GRU, LSTM
+from numba_rnn.kernels.backend import ScanOptions
+from numba_rnn.kernels.cpu import CPU
+from numba_rnn.kernels.cpu.machine import _kernel
+from numba_rnn.ops.activations import ELEMENTWISE, ROW_WISE
+
+
+@pytest.mark.parametrize("name", sorted(CELLS))
+def test_supports_every_cell_with_elementwise_activations(name):
+    for act in ELEMENTWISE:
+        assert CPU().supports(functional.recurrence_of(CELLS[name], act, act)) is None
+    for act in set(ROW_WISE) - {"glu"}:
+        assert "mixes the units" in CPU().supports(functional.recurrence_of(CELLS[name], "tanh", act))
+
+
+def test_options_do_not_compile_another_kernel(rng):
+    cell = functional.prepare(GRU, *(rng.standard_normal(s).astype("float32") for s in ((3, 15), (5, 15), (2, 15))))
+    _, prepared = cell.prepared()
+    for B, T in ((1, 1), (3, 4), (9, 2)):
+        x = rng.standard_normal((B, T, 3)).astype("float32")
+        for bits in range(8):
+            options = ScanOptions(bool(bits & 1), bool(bits & 2), bool(bits & 4))
+            functional.scan(cell, x, rng.random((B, T)) < 0.5, (x[:, 0, :1].repeat(5, 1),), options)
+            functional.scan(cell, x, None, None, options)
+    assert len(prepared.serial.signatures) == 1
+
+
+def test_layers_of_one_kind_share_a_kernel(rng):
+    cells = [
+        functional.prepare(LSTM, *(rng.standard_normal(s).astype("float32") for s in ((D, 4 * H), (H, 4 * H))))
+        for D, H in ((3, 5), (7, 40))
+    ]
+    first, second = (cell.prepared()[1].serial for cell in cells)
+    assert first is second
+
+
+def test_compilation_is_announced(rng):
+    heard = []
+
+    class Listening:
+        def __init__(self, what):
+            heard.append(what)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exc):
+            return None
+
+    cell = functional.prepare(LSTM, *(rng.standard_normal(s).astype("float32") for s in ((3, 20), (5, 20))))
+    progress.set_listener(Listening)
+    try:
+        cell.warm()
+        cell.warm()
+    finally:
+        progress.set_listener(None)
+    assert heard == ["lstm (tanh, sigmoid) float32 on one thread", "lstm (tanh, sigmoid) float32 on several threads"]
+
+
+def test_serial_and_parallel_kernels_are_two():
+    key = ("lstm", "tanh", "sigmoid", 8, 8)
+    assert _kernel(*key, False) is not _kernel(*key, True)
+    assert _kernel(*key, False) is _kernel(*key, False)
+
+
+def test_linear_keeps_its_packed_weights(rng):
+    w, b = rng.standard_normal((4, 6)).astype("float32"), rng.standard_normal(6).astype("float32")
+    linear = functional.Linear(w, b)
+    x = rng.standard_normal((3, 4)).astype("float32")
+    y = linear(x)
+    packed = linear._prepared["cpu"][1].kernel
+    np.testing.assert_array_equal(linear(x), y)
+    assert linear._prepared["cpu"][1].kernel is packed
+    np.testing.assert_allclose(y, x @ w + b, atol=1e-5)
