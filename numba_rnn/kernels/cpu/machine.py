@@ -90,7 +90,7 @@ class Prepared:
     def warm(self, kernel: Kernel, how: str) -> Kernel:
         """Run one step of one row, so that the kernel is compiled, or taken from the disk cache, before it is needed."""
         r = self.recurrence
-        x, y = np.zeros((1, 1, self.packed.kernel.shape[1]), r.dtype), np.empty((1, self.H), r.dtype)
+        x, y = np.zeros((1, 1, self.packed.kernel.shape[1]), r.dtype), np.empty((1, 1, self.H), r.dtype)
         last = np.empty((len(self.no_state), 1, self.H), r.dtype)
         with compiling(f"{r.spec.name} ({r.activation}, {r.recurrent_activation}) {r.dtype} {how}"):
             kernel(x, self.no_mask, self.no_state, *self.weights, y, last, 0, 1, 1, 1)
@@ -159,7 +159,7 @@ class CPU:
         """Run the whole sequence; see `Backend.scan`."""
         B, T, D = x.shape
         H, S, G = prepared.H, len(prepared.no_state), prepared.gates
-        y = np.empty((B, T, H) if options.return_sequences else (B, H), x.dtype)
+        y = np.empty((B, T if options.return_sequences else 1, H), x.dtype)  # one rank, or there would be two kernels
         last = np.empty((S, B, H), x.dtype)
         block, workers = threads.split(B, B * T * (D + H) * G * H, prepared.rows)
         # The projected input of a chunk of steps takes about half of the second-level cache.
@@ -170,13 +170,12 @@ class CPU:
             prepared.no_state if initial_state is None else initial_state,
             *prepared.weights, y, last, options.flags, chunk, block,
         )  # fmt: skip
-        if workers > 1:
+        if workers == 1:
+            prepared.serial(*args, workers)
+        else:
             with threads.parallel_region() as allowed:
-                if allowed:
-                    prepared.parallel(*args, workers)
-                    return y, tuple(last)
-        prepared.serial(*args, workers)
-        return y, tuple(last)
+                (prepared.parallel if allowed else prepared.serial)(*args, workers)
+        return y if options.return_sequences else y[:, 0], tuple(last)
 
     def prepare_linear(self, kernel: Array, bias: Array) -> PreparedLinear:
         """Pack the weights and compile the kernel, or take it from the disk cache."""
