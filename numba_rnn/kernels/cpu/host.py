@@ -29,7 +29,8 @@ def _features() -> frozenset[str]:
     from numba.core.codegen import get_host_cpu_features
 
     # NUMBA_CPU_FEATURES and NUMBA_CPU_NAME=generic restrict what numba compiles for, and so what fits a register.
-    features = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+    forced: str | None = getattr(config, "CPU_FEATURES")  # noqa: B009 (numba sets it at run time, unseen by type checkers)
+    features = get_host_cpu_features() if forced is None else forced
     return frozenset(f[1:] for f in features.split(",") if f.startswith("+"))
 
 
