@@ -58,7 +58,8 @@ def test_against_the_oracle(rng, name, dtype):
             actual = scan(cell, x, mask, state, options)
             with config.device("reference"):
                 expected = scan(cell, x, mask, state, options)
-            assert_same(actual, expected, BOUND[np.dtype(dtype)])
+            # The promise is for sums of the usual length: one of n rounded terms strays by about sqrt(n) roundings.
+            assert_same(actual, expected, BOUND[np.dtype(dtype)] * max(1, np.sqrt(max(D, H) / 256)))
 
 
 @pytest.mark.parametrize("lanes", [4, 8, 16])
