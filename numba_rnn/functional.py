@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,8 @@ def prepare(
     U = np.asarray(recurrent_kernel, dtype)
     sizes = check_shape("recurrent_kernel", U, "H G*H", H=U.shape[0] if U.ndim else None, G=G)
     H = sizes["H"]
+    if H == 0:
+        raise ShapeError(f"`recurrent_kernel` has no units. Expected: (H, G*H) with H at least 1. Received: {U.shape}.")
     check_shape("kernel", kernel, "D G*H", G=G, H=H)
     b, rb = np.zeros(G * H, dtype), np.zeros(G * H, dtype)
     if bias is not None:
@@ -245,12 +248,16 @@ class Linear:
 
     Raises:
         ShapeError: kernel or bias does not fit.
+        DTypeError: the kernel is neither float32 nor float64.
     """
 
     __slots__ = ("_prepared", "bias", "kernel")
 
     def __init__(self, kernel: Array, bias: Array | None = None) -> None:
+        kernel = np.asarray(kernel)
         sizes = check_shape("kernel", kernel, "D H")
+        if kernel.dtype not in FLOATS:
+            raise DTypeError(f"`linear` computes in float32 or float64. Received: {kernel.dtype}.")
         self.kernel = np.ascontiguousarray(kernel)
         self.bias = np.zeros(sizes["H"], kernel.dtype) if bias is None else np.asarray(bias, kernel.dtype)
         check_shape("bias", self.bias, "H", H=sizes["H"])
@@ -262,6 +269,7 @@ class Linear:
         Raises:
             ShapeError: the last axis of x is not D.
         """
+        x = np.asarray(x)
         D, H = self.kernel.shape
         if x.ndim == 0 or x.shape[-1] != D:
             raise ShapeError(f"`x` has the wrong shape. Expected: (..., {D}) = (..., D). Received: {x.shape}.")
@@ -271,7 +279,8 @@ class Linear:
             backend = dispatch.get(name)
             ready = self._prepared[name] = backend, backend.prepare_linear(self.kernel, self.bias)
         backend, prepared = ready
-        return backend.linear(prepared, _plain(x, self.kernel.dtype).reshape(-1, D)).reshape(*x.shape[:-1], H)
+        rows = math.prod(x.shape[:-1])  # spelt out: with D = 0, -1 could be anything
+        return backend.linear(prepared, _plain(x, self.kernel.dtype).reshape(rows, D)).reshape(*x.shape[:-1], H)
 
 
 def linear(x: Array, kernel: Array, bias: Array | None = None) -> Array:

@@ -95,6 +95,28 @@ def test_results_are_not_overwritten_by_the_next_call(lstm, rng):
     np.testing.assert_array_equal(h, kept_h)
 
 
+@pytest.mark.parametrize("B", [1, 3, 8])
+def test_no_features(rng, B):
+    u, b = (rng.standard_normal(s).astype("float32") for s in ((5, 20), (20,)))
+    cell = functional.prepare(LSTM, np.zeros((0, 20), "float32"), u, b)
+    y, _ = functional.scan(cell, np.zeros((B, 4, 0), "float32"))
+    zeros = functional.prepare(LSTM, np.ones((1, 20), "float32"), u, b)
+    np.testing.assert_array_equal(y, functional.scan(zeros, np.zeros((B, 4, 1), "float32"))[0])
+    y = functional.linear(np.zeros((2, B, 0), "float32"), np.zeros((0, 20), "float32"), b)
+    np.testing.assert_array_equal(y, np.broadcast_to(b, (2, B, 20)))
+
+
+def test_no_units():
+    with pytest.raises(ShapeError, match="`recurrent_kernel` has no units"):
+        functional.prepare(LSTM, np.zeros((3, 0), "float32"), np.zeros((0, 0), "float32"))
+
+
+def test_linear_checks_dtypes():
+    for dtype in ("int64", "float16", ">f4"):
+        with pytest.raises(DTypeError, match=r"float32 or float64\. Received: "):
+            functional.linear(np.zeros((2, 4), "float32"), np.zeros((4, 5), dtype))
+
+
 def test_linear_checks_sizes():
     with pytest.raises(ShapeError, match="`x` has the wrong shape"):
         functional.linear(np.zeros((2, 3), "float32"), np.zeros((4, 5), "float32"))

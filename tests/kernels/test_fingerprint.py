@@ -12,12 +12,12 @@ from numba_rnn.kernels.fingerprint import fingerprint
 RUN = """
 import numpy as np
 from numba_rnn import functional
+from numba_rnn.cells import SIMPLE_RNN
 x = np.full((1, 1, 1), 0.5, "float32")
 w = np.ones((1, 1), "float32")
-y, _ = functional.simple_rnn(x, w, w)
-from numba_rnn.kernels.cpu.machine import _kernel, _lanes, host_lanes
-kernel = _kernel("simple_rnn", "tanh", "sigmoid", _lanes(x.dtype), host_lanes(), False)
-print(float(y[0, 0]), sum(kernel.stats.cache_hits.values()))
+cell = functional.prepare(SIMPLE_RNN, w, w)
+y, _ = functional.scan(cell, x)
+print(float(y[0, 0]), sum(cell.prepared()[1].serial.stats.cache_hits.values()))
 """
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from numba_rnn.config import settings
 
-__all__ = ["TileShape", "host_lanes", "l2_bytes", "tile_shape"]
+__all__ = ["TileShape", "l2_bytes", "lanes_of", "tile_shape", "vector_bytes"]
 
 
 @dataclass(frozen=True)
@@ -34,23 +35,28 @@ def _features() -> frozenset[str]:
     return frozenset(f[1:] for f in features.split(",") if f.startswith("+"))
 
 
-def host_lanes() -> int:
-    """float32 lanes of a vector: forced by `settings.lanes`, otherwise the host's widest."""
+def vector_bytes() -> int:
+    """Bytes of a vector: forced by `settings.lanes`, otherwise the host's widest."""
     if settings.lanes:
-        return settings.lanes
+        return settings.lanes * 4
     features = _features()
-    return 16 if "avx512vl" in features else 8 if "avx2" in features else 4
+    return 64 if "avx512vl" in features else 32 if "avx2" in features else 16
+
+
+def lanes_of(dtype: np.dtype[Any]) -> int:
+    """How many numbers of that dtype a vector holds."""
+    return vector_bytes() // dtype.itemsize
 
 
 @cache
-def tile_shape(lanes: int, gates: int) -> TileShape:
-    """The tile for so many float32 lanes and gates.
+def tile_shape(vector: int, gates: int) -> TileShape:
+    """The tile for vectors of so many bytes and so many gates.
 
     AVX-512 and NEON have 32 registers, AVX2 and SSE 16. The accumulators take three quarters of them; the held operand and one
     streamed value take the rest. A single row needs as many sums in flight as an fma takes cycles, times the fmas begun in one:
     4 on Zen 4 (512 bits), 8 on Zen 3 (256 bits); more panels only make the weights' streams more numerous (measured there).
     """
-    many = lanes == 16 or "neon" in _features()
+    many = vector == 64 or "neon" in _features()
     accumulators, in_flight = (24, 4) if many else (12, 8)
     panels = max(1, (4 if many else 3) // gates)
     tall = max(1, accumulators // (panels * gates))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -13,26 +14,24 @@ from numba_rnn._typing import Array
 from numba_rnn.cells import CELLS
 from numba_rnn.kernels.backend import CellWeights, Recurrence, ScanOptions
 from numba_rnn.kernels.cpu import threads
-from numba_rnn.kernels.cpu.host import host_lanes, l2_bytes, tile_shape
+from numba_rnn.kernels.cpu.host import l2_bytes, lanes_of, tile_shape, vector_bytes
+from numba_rnn.kernels.cpu.jit import compile_for
 from numba_rnn.kernels.cpu.ops import ACTIVATIONS
 from numba_rnn.kernels.cpu.pack import PackedWeights, aligned, pack_bias, pack_matrix, pack_weights
 from numba_rnn.kernels.cpu.product import build_linear
 from numba_rnn.kernels.cpu.scan import build_scan
 from numba_rnn.kernels.fingerprint import fingerprint
-from numba_rnn.progress import compiling
 
 __all__ = ["CPU"]
 
 Kernel = Callable[..., int]
 
+_building = Lock()  # or two threads that need the same kernel first would compile it twice
+
 
 @cache
 def _source() -> int:
     return fingerprint("cells", "kernels", "kernels/cpu")
-
-
-def _lanes(dtype: np.dtype[Any]) -> int:
-    return max(2, host_lanes() * 4 // dtype.itemsize)
 
 
 @cache
@@ -44,56 +43,67 @@ def _jitable(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @cache
-def _kernel(cell: str, act: str, rec: str, lanes: int, register_lanes: int, parallel: bool) -> Kernel:
+def _scan_kernel(cell: str, act: str, rec: str, lanes: int, vector: int, parallel: bool) -> Kernel:
+    """The kernel for a cell, its activations, and vectors of `lanes` numbers and `vector` bytes."""
     spec = CELLS[cell]
     G = len(spec.gates)
     first = spec.first or G
     run: Kernel = build_scan(
         _source(), parallel, lanes, G, first, len(spec.states), len(spec.extra),
-        tile_shape(register_lanes, G), tile_shape(register_lanes, max(first, G - first)),
+        tile_shape(vector, G), tile_shape(vector, max(first, G - first)),
         _jitable(spec.update), _jitable(spec.gate or spec.update), ACTIVATIONS[act], ACTIVATIONS[rec],
     )  # fmt: skip
     return run
 
 
 @cache
-def _linear_kernel(lanes: int, register_lanes: int) -> Kernel:
-    shape = tile_shape(register_lanes, 1)
+def _linear_kernel(lanes: int, vector: int) -> Kernel:
+    shape = tile_shape(vector, 1)
     run: Kernel = build_linear(_source(), lanes, shape.tall, shape.short, shape.panels, shape.row_panels)
     return run
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A cell ready to run: its weights in panels and how to find its kernels."""
+    """A cell ready to run.
+
+    Attributes:
+        recurrence: what kind of recurrence it is.
+        packed: its weights in panels.
+        H: units.
+        tall: rows of the tallest tile, which threads share batches by.
+        cached_steps: how many steps of one row half of the second-level cache holds, their inputs projected.
+        no_mask, no_state: what the kernel takes for None.
+        key: arguments of `_scan_kernel` but the last; the vector's width is the one at the time, whatever the settings become.
+    """
 
     recurrence: Recurrence
     packed: PackedWeights
-    lanes: int
-    register_lanes: int
-    gates: int
     H: int
-    rows: int
-    row_chunk: int
-    serial: Kernel
+    tall: int
+    cached_steps: int
     no_mask: Array
     no_state: tuple[Array, ...]
-    weights: tuple[Array, ...]
+    key: tuple[str, str, str, int, int]
+
+    @cached_property
+    def serial(self) -> Kernel:
+        """The kernel for one thread."""
+        return self._compiled(parallel=False)
 
     @cached_property
     def parallel(self) -> Kernel:
         """The kernel that shares rows among threads; compiled when first needed."""
-        r = self.recurrence
-        act, rec = r.activation or "", r.recurrent_activation or ""
-        return self.warm(_kernel(r.spec.name, act, rec, self.lanes, self.register_lanes, True), "on several threads")
+        return self._compiled(parallel=True)
 
-    def warm(self, kernel: Kernel, how: str) -> Kernel:
-        """Run one step of one row, so that the kernel is compiled, or taken from the disk cache, before it is needed."""
+    def _compiled(self, *, parallel: bool) -> Kernel:
         r = self.recurrence
-        x, y = np.zeros((1, 1, self.packed.kernel.shape[1]), r.dtype), np.empty((1, 1, self.H), r.dtype)
-        last = np.empty((len(self.no_state), 1, self.H), r.dtype)
-        with compiling(f"{r.spec.name} ({r.activation}, {r.recurrent_activation}) {r.dtype} {how}"):
-            kernel(x, self.no_mask, self.no_state, *self.weights, y, last, 0, 1, 1, 1)
+        with _building:
+            kernel = _scan_kernel(*self.key, parallel)
+        x = y = last = np.empty((0, 0, 0), r.dtype)
+        activations, how = f"{r.activation}, {r.recurrent_activation}", "several threads" if parallel else "one thread"
+        what = f"{r.spec.name} ({activations}) {r.dtype} on {how}"
+        compile_for(kernel, what, x, self.no_mask, self.no_state, *self.packed, y, last, 0, 1, 1, 1)
         return kernel
 
 
@@ -123,25 +133,25 @@ class CPU:
 
     def describe(self, recurrence: Recurrence) -> str:
         """The kernel in words."""
-        lanes = _lanes(recurrence.dtype)
-        return f"fused {recurrence.spec.name} kernel, {recurrence.dtype} x {lanes} SIMD lanes"
+        return f"fused {recurrence.spec.name} kernel, {recurrence.dtype} x {lanes_of(recurrence.dtype)} SIMD lanes"
 
     def prepare(self, recurrence: Recurrence, weights: CellWeights) -> Prepared:
         """Pack the weights and compile the serial kernel, or take it from the disk cache."""
         spec, dtype = recurrence.spec, recurrence.dtype
-        lanes, register_lanes = _lanes(dtype), host_lanes()
-        G, S = len(spec.gates), len(spec.states)
+        G, lanes, vector = len(spec.gates), lanes_of(dtype), vector_bytes()
         packed = pack_weights(weights, G, spec.first or G, lanes)
-        act, rec = recurrence.activation or "", recurrence.recurrent_activation or ""
-        H = weights.recurrent_kernel.shape[0]
         step_bytes = packed.bias.nbytes  # one row's projected input
         prepared = Prepared(
-            recurrence, packed, lanes, register_lanes, G, H, tile_shape(register_lanes, G).tall, l2_bytes() // 2 // step_bytes,
-            _kernel(spec.name, act, rec, lanes, register_lanes, False),
-            np.zeros((0, 0), np.bool_), (np.zeros((0, 0), dtype),) * S,
-            (packed.kernel, packed.bias, packed.first, packed.first_bias, packed.rest, packed.rest_bias, packed.extra),
-        )  # fmt: skip
-        prepared.warm(prepared.serial, "on one thread")
+            recurrence=recurrence,
+            packed=packed,
+            H=weights.recurrent_kernel.shape[0],
+            tall=tile_shape(vector, G).tall,
+            cached_steps=l2_bytes() // 2 // step_bytes,
+            no_mask=np.zeros((0, 0), np.bool_),
+            no_state=(np.zeros((0, 0), dtype),) * len(spec.states),
+            key=(spec.name, recurrence.activation or "", recurrence.recurrent_activation or "", lanes, vector),
+        )
+        _ = prepared.serial
         return prepared
 
     def warm(self, prepared: Prepared) -> None:
@@ -158,37 +168,32 @@ class CPU:
     ) -> tuple[Array, tuple[Array, ...]]:
         """Run the whole sequence; see `Backend.scan`."""
         B, T, D = x.shape
-        H, S, G = prepared.H, len(prepared.no_state), prepared.gates
+        H, S, G = prepared.H, len(prepared.no_state), prepared.packed.bias.shape[1]
         y = np.empty((B, T if options.return_sequences else 1, H), x.dtype)  # one rank, or there would be two kernels
         last = np.empty((S, B, H), x.dtype)
-        block, workers = threads.split(B, B * T * (D + H) * G * H, prepared.rows)
-        # The projected input of a chunk of steps takes about half of the second-level cache.
-        chunk = 1 if T == 1 else min(T, max(1, prepared.row_chunk // block))
+        block, workers = threads.split(B, B * T * (D + H) * G * H, prepared.tall)
+        chunk = 1 if T == 1 else min(T, max(1, prepared.cached_steps // block))
         args = (
             x,
             prepared.no_mask if mask is None else mask,
             prepared.no_state if initial_state is None else initial_state,
-            *prepared.weights, y, last, options.flags, chunk, block,
+            *prepared.packed, y, last, options.flags, chunk, block, workers,
         )  # fmt: skip
         if workers == 1:
-            prepared.serial(*args, workers)
+            prepared.serial(*args)
         else:
             with threads.parallel_region() as allowed:
-                (prepared.parallel if allowed else prepared.serial)(*args, workers)
+                (prepared.parallel if allowed else prepared.serial)(*args)
         return y if options.return_sequences else y[:, 0], tuple(last)
 
     def prepare_linear(self, kernel: Array, bias: Array) -> PreparedLinear:
         """Pack the weights and compile the kernel, or take it from the disk cache."""
-        lanes = _lanes(kernel.dtype)
-        prepared = PreparedLinear(
-            pack_matrix(kernel, 1, lanes),
-            pack_bias(bias, 1, lanes),
-            kernel.shape[1],
-            _linear_kernel(lanes, host_lanes()),
-        )
-        with compiling(f"linear {kernel.dtype}"):
-            self.linear(prepared, np.zeros((1, kernel.shape[0]), kernel.dtype))
-        return prepared
+        lanes = lanes_of(kernel.dtype)
+        with _building:
+            run = _linear_kernel(lanes, vector_bytes())
+        w, b = pack_matrix(kernel, 1, lanes), pack_bias(bias, 1, lanes)
+        compile_for(run, f"linear {kernel.dtype}", kernel, w, b, kernel)  # x and y are matrices too
+        return PreparedLinear(w, b, kernel.shape[1], run)
 
     def linear(self, prepared: PreparedLinear, x: Array) -> Array:
         """`x @ kernel + bias` by the register tile."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,9 +14,8 @@ __all__ = ["CACHE_LINE", "PackedWeights", "aligned", "pack_bias", "pack_matrix",
 CACHE_LINE = 64  # bytes; a vector that straddles two lines costs two loads
 
 
-@dataclass(frozen=True)
-class PackedWeights:
-    """A cell's weights as the kernel reads them, HB = ceil(H / lanes) panels.
+class PackedWeights(NamedTuple):
+    """A cell's weights as the kernel reads them, in the order of its arguments; HB = ceil(H / lanes) panels.
 
     Attributes:
         kernel: (HB, D, G, lanes).

@@ -6,12 +6,12 @@ with a random id and misses the cache in every new process.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numba.extending import register_jitable
 
-from numba_rnn.config import settings
 from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
-from numba_rnn.kernels.cpu.product import literal_jitable, product
+from numba_rnn.kernels.cpu.jit import kernel, literal_jitable
+from numba_rnn.kernels.cpu.product import product
 from numba_rnn.kernels.cpu.simd import load_tuple, splat, store, store_tail
 
 __all__ = ["build_scan"]
@@ -59,7 +59,7 @@ def first_valid_steps(mask, r0, n, backwards):
 def build_scan(fingerprint, parallel, lanes, gates, first, states, extra, shape, rest_shape, update, gate, act, rec):
     """A compiled `run` for one cell, its activations, one dtype and one vector width; everything else is a run-time argument.
 
-    run(x, mask, initial, kernel, bias, first_w, first_b, rest_w, rest_b, p, y, last, flags, chunk, block, workers)
+    run(x, mask, initial, w, bias, first_w, first_b, rest_w, rest_b, p, y, last, flags, chunk, block, workers)
         x (B, T, D); mask bool (B, T) or empty; initial: S arrays (B, H) or empty; packed weights (`pack.PackedWeights`);
         y (B, T, H) or (B, 1, H), written; last (S, B, H), written; chunk: steps projected at once; block: rows a worker takes.
     Returns the fingerprint it was compiled with, plus one where parallel.
@@ -70,8 +70,8 @@ def build_scan(fingerprint, parallel, lanes, gates, first, states, extra, shape,
     two_phase = rest > 0
     tail = states - 1
 
-    @njit(nogil=True, cache=settings.cache, parallel=parallel, error_model="numpy")
-    def run(x, mask, initial, kernel, bias, first_w, first_b, rest_w, rest_b, p, y, last, flags, chunk, block, workers):
+    @kernel(parallel=parallel)
+    def run(x, mask, initial, w, bias, first_w, first_b, rest_w, rest_b, p, y, last, flags, chunk, block, workers):
         B, T, D = x.shape
         H = last.shape[2]
         HB = (H + lanes - 1) // lanes
@@ -106,7 +106,7 @@ def build_scan(fingerprint, parallel, lanes, gates, first, states, extra, shape,
             for step in range(T):
                 if step % chunk == 0:
                     project(lanes, tall, short, panels, row_panels, gates, x, r0, n, T, D, step, min(chunk, T - step), backwards,
-                            kernel, bias, ws, zo, width)  # fmt: skip
+                            w, bias, ws, zo, width)  # fmt: skip
                 zt = zo + step % chunk * n * width
                 t = T - 1 - step if backwards else step
                 if two_phase:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from numba_rnn.config import settings
 
@@ -14,14 +17,26 @@ __all__ = ["parallel_region", "split"]
 # second worker may wait a scheduler's slice (4 ms seen) for its turn, so smaller work than about 2 ms stays on one thread.
 WORTH_A_THREAD = 100_000_000
 
-_forked = False
-_used = False
 _region = threading.Lock()
+_orphaned = False  # whether this process was forked from one whose numba had threads, which a fork leaves behind
 
 
 def _after_fork() -> None:
-    global _forked, _region
-    _forked, _region = _used, threading.Lock()
+    global _orphaned, _region
+    _orphaned, _region = _numba_has_threads(), threading.Lock()
+
+
+def _numba_has_threads() -> bool:
+    """Numba starts them with the first parallel kernel that anyone loads, or with the first question how many they are."""
+    if "numba" not in sys.modules:
+        return False
+    from numba.np.ufunc.parallel import threading_layer
+
+    try:
+        threading_layer()
+    except ValueError:
+        return False
+    return True
 
 
 if hasattr(os, "register_at_fork"):
@@ -40,19 +55,17 @@ def split(B: int, madds: int, rows: int) -> tuple[int, int]:
     return block, -(-B // block)
 
 
-class parallel_region:  # noqa: N801 (used as a function)
-    """`with parallel_region() as allowed`: whether the parallel kernel may be entered here and now.
+@contextmanager
+def parallel_region() -> Iterator[bool]:
+    """Whether the parallel kernel may be entered here and now, as in `with parallel_region() as allowed`.
 
     Numba's `workqueue` layer aborts the process when two threads enter, and OpenMP's when a forked child does; both get the
     serial kernel instead, as does a thread that finds another one inside.
     """
-
-    def __enter__(self) -> bool:
-        global _used  # noqa: PLW0603
-        self.held = not _forked and _region.acquire(blocking=False)
-        _used = _used or self.held
-        return self.held
-
-    def __exit__(self, *exc: object) -> None:
-        if self.held:
-            _region.release()
+    region = _region
+    allowed = not _orphaned and region.acquire(blocking=False)
+    try:
+        yield allowed
+    finally:
+        if allowed:
+            region.release()

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from numba_rnn import config
@@ -13,7 +14,8 @@ from numba_rnn.kernels.cpu import host
 def test_lanes_can_be_forced(monkeypatch):
     for lanes in (4, 8, 16):
         monkeypatch.setattr(config.settings, "lanes", lanes)
-        assert host.host_lanes() == lanes
+        assert host.lanes_of(np.dtype("float32")) == lanes
+        assert host.lanes_of(np.dtype("float64")) == lanes // 2
 
 
 @pytest.mark.parametrize(
@@ -22,7 +24,7 @@ def test_lanes_can_be_forced(monkeypatch):
 )
 def test_lanes_follow_what_numba_compiles_for(features, lanes):
     env = {**os.environ, "NUMBA_CPU_FEATURES": features, "NUMBA_RNN_LANES": "0"}
-    code = "from numba_rnn.kernels.cpu.host import host_lanes; print(host_lanes())"
+    code = "from numba_rnn.kernels.cpu.host import vector_bytes; print(vector_bytes() // 4)"
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert int(done.stdout) == lanes
 
@@ -30,7 +32,7 @@ def test_lanes_follow_what_numba_compiles_for(features, lanes):
 @pytest.mark.parametrize("lanes", [4, 8, 16])
 @pytest.mark.parametrize("gates", range(1, 7))
 def test_tiles_fit_the_registers(lanes, gates):
-    shape = host.tile_shape(lanes, gates)
+    shape = host.tile_shape(lanes * 4, gates)
     registers = 32 if lanes == 16 else 16
     held = min(shape.tall, shape.panels * gates)
     assert shape.tall * shape.panels * gates + held + 1 <= registers

@@ -7,7 +7,7 @@ from numba_rnn import functional, progress
 from numba_rnn.cells import CELLS, GRU, LSTM
 from numba_rnn.kernels.backend import ScanOptions
 from numba_rnn.kernels.cpu import CPU
-from numba_rnn.kernels.cpu.machine import _kernel
+from numba_rnn.kernels.cpu.machine import _scan_kernel
 from numba_rnn.ops.activations import ELEMENTWISE, ROW_WISE
 
 
@@ -64,9 +64,9 @@ def test_compilation_is_announced(rng):
 
 
 def test_serial_and_parallel_kernels_are_two():
-    key = ("lstm", "tanh", "sigmoid", 8, 8)
-    assert _kernel(*key, False) is not _kernel(*key, True)
-    assert _kernel(*key, False) is _kernel(*key, False)
+    key = ("lstm", "tanh", "sigmoid", 8, 32)
+    assert _scan_kernel(*key, False) is not _scan_kernel(*key, True)
+    assert _scan_kernel(*key, False) is _scan_kernel(*key, False)
 
 
 def test_linear_keeps_its_packed_weights(rng):

@@ -1,0 +1,59 @@
+"""How the kernels are compiled: kept on disk where there is a place for them, announced, and not run for it."""
+
+import warnings
+
+from numba import njit, typeof
+from numba.extending import overload
+
+from numba_rnn.config import settings
+from numba_rnn.progress import compiling
+
+__all__ = ["compile_for", "kernel", "literal_jitable"]
+
+
+def kernel(**options):
+    """`njit` as every kernel has it: without the GIL, dividing as NumPy does, kept on disk if setting and disk allow."""
+    options = {"nogil": True, "error_model": "numpy"} | options
+
+    def decorate(function):
+        if settings.cache:
+            try:
+                return njit(cache=True, **options)(function)
+            except RuntimeError as error:  # numba found no folder to write to
+                _warn_uncached(error)
+        return njit(**options)(function)
+
+    return decorate
+
+
+def compile_for(compiled, what, *args):
+    """Compile a kernel for arguments like these, or take it from the disk cache; `what` it is, for whoever shows progress.
+
+    It is not run: a kernel for several threads must not be, outside of `threads.parallel_region`.
+    """
+    with compiling(what):
+        try:
+            compiled.compile(tuple(map(typeof, args)))
+        except OSError as error:  # compiled, but a full disk would not take it
+            if not compiled.signatures:
+                raise
+            _warn_uncached(error)
+
+
+def _warn_uncached(error):
+    warnings.warn(
+        f"Kernels cannot be kept on disk, every process compiles them anew: {error}. Set NUMBA_CACHE_DIR to a folder that can be "
+        "written, or NUMBA_RNN_CACHE=0 to silence this.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def literal_jitable(fn):
+    """`register_jitable` for helpers whose integer arguments must stay compile-time constants."""
+
+    @overload(fn, strict=False, prefer_literal=True)
+    def same(*args):
+        return fn
+
+    return fn
