@@ -59,6 +59,8 @@ def predict(model_path: Path, inputs_path: Path, output: Path | None, batch_size
                 f"the model has {len(model.outputs)} outputs: name a .npz file", param_hint="--output"
             )
         own = model.inputs[0].shape[0]
+        if label is not None:
+            _check_label(model, label)
         with _compilations() as compiled:
             start = time.perf_counter()
             list(_kernels(model))  # chooses them, which imports the compiler: no part of predicting
@@ -66,21 +68,20 @@ def predict(model_path: Path, inputs_path: Path, output: Path | None, batch_size
             predictions = model.predict(inputs, batch_size=batch_size or own or 32, verbose="auto")
             preparing = chosen - start + compiled[0]
             seconds = time.perf_counter() - start - preparing
-    named = _named(predictions)
-    if output is not None:
-        _write(output, named)
+        named = _named(predictions)
+        accuracy = None if label is None else _accuracy(next(iter(named.values())), label)
+        if output is not None:
+            _write(output, named)
     for name, array in named.items():
         click.echo(f"{name}: {array.dtype} {array.shape}")
     click.echo(f"time: {seconds:.3f} s for {rows} rows, after {preparing:.1f} s of getting kernels ready")
-    if label is not None:
-        if len(named) > 1:
-            raise click.ClickException(f"`label` was not compared: the model has {len(named)} outputs.")
-        click.echo(f"accuracy: {_accuracy(next(iter(named.values())), label):.4f}")
+    if accuracy is not None:
+        click.echo(f"accuracy: {accuracy:.4f}")
     if output is not None:
         click.echo(f"written: {output}")
 
 
-@main.command()
+@main.command(short_help="Summarise MODEL and say which kernels will run.")
 @MODEL
 def info(model_path: Path) -> None:
     """Summarise MODEL and say which kernel will run each recurrent layer, and why."""
@@ -100,7 +101,7 @@ def info(model_path: Path) -> None:
     Console().print(table)
 
 
-@main.command()
+@main.command(short_help="Compile what MODEL needs, for later runs.")
 @MODEL
 def warmup(model_path: Path) -> None:
     """Compile everything that MODEL needs, so that later runs take it from the disk cache."""
@@ -168,6 +169,10 @@ def _read_arrays(path: Path) -> dict[str, Any]:
 
     try:
         with open(path, "rb") as file:
+            start = file.read(6)
+            if start != b"\x93NUMPY" and not start.startswith(b"PK"):
+                raise ValueError(f"it starts with {start!r}")
+            file.seek(0)
             loaded = np.load(file, allow_pickle=False)
             return {"x": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
@@ -211,23 +216,48 @@ def _named(predictions: Any, name: str = "output") -> dict[str, Any]:
 def _write(path: Path, named: dict[str, Any]) -> None:
     import numpy as np
 
-    with open(path, "wb") as file:
-        if path.suffix == ".npz":
-            np.savez(file, **named)
-        else:
-            np.save(file, next(iter(named.values())))
+    try:
+        with open(path, "wb") as file:
+            if path.suffix == ".npz":
+                np.savez(file, **named)
+            else:
+                np.save(file, next(iter(named.values())))
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink()  # half a file is worse than none
+        raise ValueError(f"Cannot write {str(path)!r}: {error}. Name another place with `-o`.") from error
+
+
+def _check_label(model: Any, label: Any) -> None:
+    """Find labels that do not fit before predicting, as far as the model says the shape of its output."""
+    import numpy as np
+
+    if len(model.outputs) > 1:
+        raise ValueError(f"`label` cannot be compared: the model has {len(model.outputs)} outputs. Leave it out.")
+    sizes = model.outputs[0].shape[1:]
+    if None not in sizes:
+        _accuracy(np.broadcast_to(0.0, (len(label), *sizes)), label)
 
 
 def _accuracy(y: Any, label: Any) -> float:
-    """The share of labels (B, ...) that the predictions y (B, ..., classes) hit; labels may be one-hot, as y is."""
+    """The share of labels (B, ...) that the predictions y (B, ..., classes) hit; labels may be one-hot, as y is.
+
+    Raises:
+        ValueError: the labels are no classes of these predictions.
+    """
+    if label.dtype.kind not in "biuf":
+        raise ValueError(f"`label` must hold numbers, such as the classes 0, 1, 2. Received: dtype {label.dtype}.")
     guess = y[..., 0] > 0.5 if y.shape[-1] == 1 else y.argmax(axis=-1)
     if label.shape == y.shape:
         label = label[..., 0] if y.shape[-1] == 1 else label.argmax(axis=-1)
     elif label.shape == (*guess.shape, 1):
         label = label[..., 0]
     if label.shape != guess.shape:
-        raise click.ClickException(
-            f"`label` does not fit. Expected: {guess.shape} or {y.shape}. Received: {label.shape}."
+        raise ValueError(f"`label` does not fit. Expected: {guess.shape} or {y.shape}. Received: {label.shape}.")
+    classes = max(y.shape[-1], 2)
+    if not ((label >= 0) & (label < classes)).all():
+        raise ValueError(
+            f"`label` must hold the classes 0 to {classes - 1}. Received: {label.min()} to {label.max()}. Leave it out if it is no class."
         )
     return float((guess == label).mean())
 

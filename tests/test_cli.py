@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from numba_rnn import cli, progress
 from numba_rnn.cli import main
+from numba_rnn.models import Model
 
 ROOT = Path(__file__).parents[1]
 DIGITS = ROOT / "examples" / "digits.keras"
@@ -115,12 +116,39 @@ def test_accuracy(y: Any, label: Any, share: float) -> None:
     assert cli._accuracy(np.array(y), np.array(label)) == share
 
 
-def test_what_was_predicted_is_written_even_if_labels_do_not_fit(tmp_path: Path) -> None:
-    np.savez(tmp_path / "x.npz", x=digits()["x"][:3], label=np.zeros((3, 4)))
+BAD_LABELS = {
+    "shape": (np.zeros((3, 4)), "`label` does not fit. Expected: (3,) or (3, 10). Received: (3, 4)."),
+    "text": (np.array(["a", "b", "c"]), "`label` must hold numbers, such as the classes 0, 1, 2. Received: dtype <U1."),
+    "from one": (np.array([1, 2, 10]), "`label` must hold the classes 0 to 9. Received: 1 to 10."),
+    "nan": (np.array([1.0, np.nan, 2.0]), "`label` must hold the classes 0 to 9."),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_LABELS)
+def test_labels_that_do_not_fit_are_found_before_predicting(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label, words = BAD_LABELS[kind]
+    np.savez(tmp_path / "x.npz", x=digits()["x"][:3], label=label)
+    monkeypatch.setattr(Model, "predict", lambda *args, **kwargs: pytest.fail("predicted before it looked"))
     result = run("predict", DIGITS, tmp_path / "x.npz", "-o", tmp_path / "y.npy")
     assert result.exit_code == 1
-    assert "`label` does not fit. Expected: (3,) or (3, 10). Received: (3, 4)." in result.output
-    assert np.load(tmp_path / "y.npy").shape == (3, 10)
+    assert words in result.output
+    assert not (tmp_path / "y.npy").exists()
+
+
+def test_a_failed_write_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: Any, array: Any) -> None:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    np.save(tmp_path / "x.npy", digits()["x"][:3])
+    monkeypatch.setattr(np, "save", full)
+    result = run("predict", DIGITS, tmp_path / "x.npy", "-o", tmp_path / "y.npy")
+    assert result.exit_code == 1
+    assert "Error: Cannot write" in result.output
+    assert "No space left on device" in result.output
+    assert not (tmp_path / "y.npy").exists()
 
 
 BAD_OUTPUTS = {"y.csv": "must end in .npy or .npz", "none/y.npy": "there is no folder", "x.npz": "the file is an input"}

@@ -110,11 +110,8 @@ class Layer(Weighted):
         kwargs = {k: map_structure(self._cast, v) for k, v in kwargs.items()}
         bound = _signature(type(self).call).bind(*args, **kwargs).arguments
         first_name, first = next(iter(bound.items()), ("inputs", None))  # type: str, Any
-        if first is None and self.input_min_ndim + (self.input_ndim or 0):
-            raise ValueError(
-                f"Inputs to a layer should be tensors. Got 'None' (of type {type(first)}) as input for layer '{self.name}'."
-            )
-        self.check_input(first)
+        if bound:
+            self.check_input(first)
         self.build(map_structure(_shape, first))
         takes_mask = "mask" in _signature(type(self).call).parameters
         if takes_mask and bound.get("mask") is None and [k for k, v in bound.items() if _has_tensor(v)] == [first_name]:
@@ -150,19 +147,29 @@ class Layer(Weighted):
         )
 
     def check_input(self, inputs: Any) -> None:
-        """Raise `ShapeError` where the input's rank is not the layer's."""
-        for i, x in enumerate(flatten(inputs) if self.input_ndim or self.input_min_ndim else ()):
-            ndim = len(x.shape)
-            if self.input_ndim is not None and ndim != self.input_ndim:
-                wanted, found = f"expected ndim={self.input_ndim}", f"found ndim={ndim}"
-            elif ndim < self.input_min_ndim:
-                wanted, found = f"expected min_ndim={self.input_min_ndim}", f"found ndim={ndim}"
-            else:
-                continue
-            raise ShapeError(
-                f"Input {i} of layer '{self.name}' is incompatible with the layer: {wanted}, {found}. "
-                f"Full shape received: {tuple(x.shape)}"
+        """Raise where the input is not one array (`ValueError`), or its rank is not the layer's (`ShapeError`)."""
+        if inputs is None:
+            raise ValueError(
+                f"Inputs to a layer should be tensors. Got 'None' (of type {type(None)}) as input for layer '{self.name}'."
             )
+        if self.input_ndim is None and not self.input_min_ndim:
+            return
+        if isinstance(inputs, (list, tuple, dict)):
+            raise ValueError(
+                f"Layer '{self.name}' expects 1 input, but it received a {type(inputs).__name__} of {len(inputs)}. Pass one array; "
+                "arrays of one shape make a batch with `np.stack`."
+            )
+        ndim = len(inputs.shape)
+        if self.input_ndim is not None and ndim != self.input_ndim:
+            wanted = f"ndim={self.input_ndim}"
+        elif ndim < self.input_min_ndim:
+            wanted = f"min_ndim={self.input_min_ndim}"
+        else:
+            return
+        raise ShapeError(
+            f"Input 0 of layer '{self.name}' is incompatible with the layer: expected {wanted}, found ndim={ndim}. "
+            f"Full shape received: {tuple(inputs.shape)}. The first axis counts the rows of a batch: one row alone is `x[None]`."
+        )
 
     def check_features(self, input_shape: Any, axis: int, size: int) -> None:
         """Raise `ShapeError` where the input's size along `axis` is not the one the layer was built for."""
@@ -179,7 +186,7 @@ class Layer(Weighted):
             if not hasattr(x, "__array__"):
                 raise ValueError(
                     "Only input tensors may be passed as positional arguments. The following argument value should be passed as a "
-                    f"keyword argument: {x} (of type {type(x)})"
+                    f"keyword argument: {x} (of type {type(x)}). Lists of numbers become an array with `np.asarray`."
                 )
             x = np.asarray(x)
         return self._cast(x)
@@ -189,7 +196,10 @@ class Layer(Weighted):
         if not isinstance(x, np.ndarray) or x.dtype is self._np_dtype or x.dtype.kind in "biu":
             return x
         if x.dtype.kind != "f":
-            raise DTypeError(f"Layer '{self.name}' takes numbers and booleans. Received: an array of dtype {x.dtype}.")
+            raise DTypeError(
+                f"Layer '{self.name}' takes real numbers and booleans. Received: an array of dtype {x.dtype}. Convert it first, as "
+                "with `np.asarray(x, 'float32')`."
+            )
         return set_mask(without_mask(x).astype(self._np_dtype), get_mask(x)) if self.autocast else x
 
     def _with_masks(self, outputs: Any, masks: Any) -> Any:

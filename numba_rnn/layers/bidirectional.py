@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.registry import register
 from numba_rnn.ops.symbolic import SymbolicTensor, infer
@@ -60,10 +61,10 @@ class Bidirectional(Layer):
             name = f"backward_{layer.name.removeprefix('backward_')}"
             backward_layer = layer.clone(name=name, go_backwards=True)
         self.backward_layer: Any = backward_layer
+        self.merge_mode = merge_mode
         self._check_pair()
         for one in (self.forward_layer, self.backward_layer):
             one.zero_output_for_mask = one.return_sequences  # whatever their configs say
-        self.merge_mode = merge_mode
         self.stateful, self.return_sequences = layer.stateful, layer.return_sequences  # type: ignore[attr-defined]
         self.return_state = layer.return_state  # type: ignore[attr-defined]
 
@@ -86,6 +87,11 @@ class Bidirectional(Layer):
                     "Forward layer and backward layer are expected to have the same value for attribute "
                     f'"{key}", got "{ahead}" for forward layer and "{back}" for backward layer'
                 )
+        if self.merge_mode in {"sum", "mul", "ave"} and forward.output_size != backward.output_size:
+            raise ValueError(
+                f'merge_mode="{self.merge_mode}" needs as many units in both layers. Received: {forward.output_size} forward, '
+                f'{backward.output_size} backward. Use "concat" or None.'
+            )
 
     def create_weights(self, input_shape: Any) -> None:
         """The weights of both layers."""
@@ -96,6 +102,7 @@ class Bidirectional(Layer):
         """Run over sequences (B, T, D)."""
         ahead = back = None
         if initial_state is not None:
+            self._check_states(initial_state)
             half = len(initial_state) // 2
             ahead, back = initial_state[:half], initial_state[half:]
         y, *states = self._parts(self.forward_layer.call(sequences, ahead, mask))
@@ -104,6 +111,15 @@ class Bidirectional(Layer):
         if not self.return_state:
             return merged
         return (*(merged if self.merge_mode is None else (merged,)), *states, *states_rev)
+
+    def _check_states(self, states: Any) -> None:
+        one = self.forward_layer.state_size
+        n: Any = len(states) if isinstance(states, (list, tuple)) else type(states).__name__
+        if n not in (2 * len(one), 2 * len(flatten(one))):  # of stacked cells nested or flat
+            raise ShapeError(
+                f"`initial_state` of layer '{self.name}' must be a list of {2 * len(flatten(one))} arrays (B, H), the forward "
+                f"layer's first. Received: {n}."
+            )
 
     def _parts(self, result: Any) -> tuple[Any, ...]:
         return result if self.return_state else (result,)
@@ -164,4 +180,5 @@ class Bidirectional(Layer):
 
     def describe_kernels(self) -> list[str]:
         """Which kernels run both directions, and why."""
-        return [*self.forward_layer.describe_kernels(), *self.backward_layer.describe_kernels()]
+        both = {"forward": self.forward_layer, "backward": self.backward_layer}
+        return [f"{way} {line}" for way, layer in both.items() for line in layer.describe_kernels()]

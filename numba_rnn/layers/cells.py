@@ -11,7 +11,7 @@ from numba_rnn._typing import Array
 from numba_rnn.cells import GRU, GRU_RESET_BEFORE, LSTM, SIMPLE_RNN, CellSpec
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
-from numba_rnn.layers.options import activation_of, forwarded, function_of, positive_units
+from numba_rnn.layers.options import activation_of, forwarded, function_of, positive_units, share_of
 from numba_rnn.layers.registry import register
 from numba_rnn.layers.weight import Derived, Weight
 from numba_rnn.ops.symbolic import SymbolicTensor
@@ -60,7 +60,8 @@ class RecurrentCell(Layer):
         self.bias_regularizer = bias_regularizer
         self.kernel_constraint, self.recurrent_constraint = kernel_constraint, recurrent_constraint
         self.bias_constraint = bias_constraint
-        self.dropout, self.recurrent_dropout = min(1.0, max(0.0, dropout)), min(1.0, max(0.0, recurrent_dropout))
+        self.dropout = share_of("dropout", dropout)
+        self.recurrent_dropout = share_of("recurrent_dropout", recurrent_dropout)
         self.seed = seed
         self.kernel: Weight | None = None
         self.recurrent_kernel: Weight | None = None

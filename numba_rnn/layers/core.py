@@ -8,6 +8,7 @@ import numpy as np
 
 from numba_rnn import functional, initializers, ops
 from numba_rnn._typing import Array
+from numba_rnn.errors import DTypeError
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.options import activation_of, function_of
 from numba_rnn.layers.registry import register
@@ -47,7 +48,7 @@ class Dense(Layer):
     ) -> None:  # fmt: skip
         if type(units) is not int or units <= 0:
             raise ValueError(
-                f"Received an invalid value for `units`, expected a positive integer. Received: units={units}"
+                f"Received an invalid value for `units`, expected a positive integer. Received: units={units!r}"
             )
         _refuse(lora_rank=lora_rank, lora_alpha=lora_alpha, quantization_config=quantization_config)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
@@ -113,7 +114,7 @@ class Embedding(Layer):
         kwargs.pop("input_length", None)
         for name, size in (("input_dim", input_dim), ("output_dim", output_dim)):
             if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size <= 0:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={size}")
+                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={size!r}")
         _refuse(lora_rank=lora_rank, lora_alpha=lora_alpha, quantization_config=quantization_config)
         super().__init__(**kwargs)
         self.input_dim, self.output_dim, self.mask_zero = int(input_dim), int(output_dim), bool(mask_zero)
@@ -135,13 +136,14 @@ class Embedding(Layer):
     def call(self, inputs: Any) -> Array:
         """Indices (...) to (..., output_dim)."""
         assert self.embeddings is not None
-        indices = inputs if inputs.dtype.kind in "iu" else inputs.astype(np.int32)
         try:
+            with np.errstate(invalid="raise"):  # NaN, and numbers that no index has room for
+                indices = inputs if inputs.dtype.kind in "iu" else inputs.astype(np.int32)
             rows: Array = self.embeddings.value[indices]
-        except IndexError:
+        except (IndexError, FloatingPointError):
             raise IndexError(
                 f"Layer '{self.name}' has rows for the indices 0 to {self.input_dim - 1} (input_dim={self.input_dim}). "
-                f"Received: indices from {indices.min()} to {indices.max()}."
+                f"Received: indices from {inputs.min()} to {inputs.max()}. The model was made for another vocabulary."
             ) from None
         return rows
 
@@ -164,6 +166,8 @@ class Masking(Layer):
 
     def __init__(self, mask_value: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if isinstance(mask_value, bool) or not isinstance(mask_value, (int, float, np.number)):
+            raise ValueError(f"`mask_value` must be a number. Received: mask_value={mask_value!r}.")
         self.mask_value = mask_value
 
     def call(self, inputs: Any) -> Array:
@@ -202,7 +206,7 @@ class InputLayer(Layer):
         if shape is None and batch_shape is None:
             raise ValueError("You must pass a `shape` argument.")
         self.batch_shape = _sizes(batch_shape if shape is None else (batch_size, *_sizes(shape)))
-        self.dtype = np.dtype(dtype or "float32").name
+        self.dtype = _input_dtype(dtype)
         self.sparse = self.ragged = False
         self.optional = optional
         self.built = True
@@ -215,6 +219,16 @@ class InputLayer(Layer):
         """Keras' own short form."""
         flags = {"sparse": self.sparse, "ragged": self.ragged, "name": self.name, "optional": self.optional}
         return {"batch_shape": list(self.batch_shape), "dtype": self.dtype, **flags}
+
+
+def _input_dtype(dtype: Any) -> str:
+    try:
+        found = np.dtype(dtype or "float32")
+    except TypeError:
+        found = np.dtype(object)
+    if found.kind not in "biuf":
+        raise DTypeError(f"Inputs are real numbers or booleans, such as 'float32'. Received: dtype={dtype!r}.")
+    return found.name
 
 
 def _sizes(shape: Any) -> tuple[int | None, ...]:

@@ -29,7 +29,10 @@ def policy_name(dtype: Any) -> str:
     elif isinstance(dtype, str):
         name = dtype
     else:
-        name = getattr(dtype, "name", None) or np.dtype(dtype).name
+        try:
+            name = getattr(dtype, "name", None) or np.dtype(dtype).name
+        except TypeError:
+            name = str(dtype)
     if name not in POLICIES:
         raise DTypeError(
             f"Layers compute in one of {', '.join(POLICIES)}. Received: dtype={name!r}. "

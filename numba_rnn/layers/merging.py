@@ -30,9 +30,10 @@ class _Merge(Layer):
 
     def check_input(self, inputs: Any) -> None:
         """A list of shapes that go together."""
-        if not isinstance(inputs, (list, tuple)):
+        if not isinstance(inputs, (list, tuple)) or any(x is None for x in inputs):
+            received = type(inputs).__name__ + (" with None in it" if isinstance(inputs, (list, tuple)) else "")
             raise ValueError(
-                f"A merge layer should be called on a list of inputs. Received: inputs={inputs} (not a list of tensors)"
+                f"A merge layer should be called on a list of inputs, each an array. Received: {received}."
             )
         if not inputs:
             raise ValueError("A merge layer should be called on a list of at least 1 input. Received 0 inputs.")
@@ -163,6 +164,8 @@ class Concatenate(_Merge):
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if isinstance(axis, bool) or not isinstance(axis, int):
+            raise ValueError(f"`axis` must be a whole number. Received: axis={axis!r}.")
         self.axis = axis
 
     def check_shapes(self, shapes: list[tuple[Any, ...]]) -> None:

@@ -19,6 +19,7 @@ __all__ = ["BatchNormalization", "LayerNormalization"]
 
 class _Normalization(Layer):
     supports_masking = True
+    input_min_ndim = 1
     gamma: Weight | None = None
     beta: Weight | None = None
 
@@ -53,6 +54,7 @@ class _Normalization(Layer):
 
     def check_input(self, inputs: Any) -> None:
         """The sizes it was built for."""
+        super().check_input(inputs)
         axes = self.axes(len(inputs.shape))
         if self.weights:
             for axis, size in zip(axes, self.weights[0].shape, strict=True):

@@ -9,7 +9,7 @@ from numba_rnn.layers.base import Layer
 from numba_rnn.layers.serialization import deserialize
 from numba_rnn.ops.activations import get_activation
 
-__all__ = ["activation_of", "forwarded", "function_of", "positive_units"]
+__all__ = ["activation_of", "forwarded", "function_of", "positive_units", "share_of"]
 
 
 def forwarded(names: dict[str, Any]) -> dict[str, Any]:
@@ -46,5 +46,16 @@ def positive_units(units: Any) -> int:
     """
     if isinstance(units, bool) or not isinstance(units, int) or units <= 0:
         kind = ValueError if isinstance(units, (int, float)) or hasattr(units, "dtype") else TypeError
-        raise kind(f"Received an invalid value for argument `units`, expected a positive integer, got {units}.")
+        raise kind(f"Received an invalid value for argument `units`, expected a positive integer, got {units!r}.")
     return units
+
+
+def share_of(name: str, value: Any) -> float:
+    """A rate of dropping out, brought into 0 to 1 as Keras does.
+
+    Raises:
+        ValueError: no number.
+    """
+    if not isinstance(value, (int, float)):
+        raise ValueError(f"`{name}` must be a number from 0 to 1. Received: {name}={value!r}.")
+    return min(1.0, max(0.0, value))

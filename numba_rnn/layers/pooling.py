@@ -36,6 +36,14 @@ class _Pooling(Layer):
         super().__init__(**kwargs)
         self.data_format, self.keepdims = channels(data_format), keepdims
 
+    def check_input(self, inputs: Any) -> None:
+        """Rank, and that there is a step."""
+        super().check_input(inputs)
+        if inputs.shape[self._axis] == 0:
+            raise ShapeError(
+                f"Layer '{self.name}' has no steps to fold. Expected: (B, T, D) with T at least 1. Received: {tuple(inputs.shape)}."
+            )
+
     @property
     def _axis(self) -> int:
         return 1 if self.data_format == "channels_last" else 2

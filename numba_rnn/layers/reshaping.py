@@ -34,6 +34,19 @@ class Flatten(Layer):
         return np.reshape(inputs, (inputs.shape[0], math.prod(inputs.shape[1:])))
 
 
+def _whole_numbers(name: str, sizes: Any) -> tuple[int, ...]:
+    """A tuple of whole numbers.
+
+    Raises:
+        ValueError: something else.
+    """
+    if not isinstance(sizes, (list, tuple)) or not all(
+        isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in sizes
+    ):
+        raise ValueError(f"`{name}` must be a tuple of whole numbers. Received: {name}={sizes!r}.")
+    return tuple(int(n) for n in sizes)
+
+
 @register
 class Reshape(Layer):
     """x (B, ...) to (B, *target_shape), in which one size may be -1. Arguments as Keras'.
@@ -43,10 +56,11 @@ class Reshape(Layer):
     """
 
     config_keys = ("target_shape",)
+    input_min_ndim = 1
 
     def __init__(self, target_shape: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.target_shape = tuple(int(n) for n in target_shape)
+        self.target_shape = _whole_numbers("target_shape", target_shape)
 
     def call(self, inputs: Any) -> Array:
         """The other shape."""
@@ -69,15 +83,17 @@ class Permute(Layer):
     """
 
     config_keys = ("dims",)
+    input_min_ndim = 1
 
     def __init__(self, dims: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.dims = tuple(dims)
+        self.dims = _whole_numbers("dims", dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
             raise ValueError(f"Invalid permutation argument `dims` for Permute Layer. Received: dims={dims}")
 
     def check_input(self, inputs: Any) -> None:
         """As many axes as `dims` and the batch."""
+        super().check_input(inputs)
         if len(inputs.shape) != len(self.dims) + 1:
             raise ShapeError(
                 f"Layer '{self.name}' permutes {len(self.dims)} axes and the batch's. Received: {tuple(inputs.shape)}."

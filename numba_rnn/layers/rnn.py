@@ -117,6 +117,10 @@ class RNN(Layer):
             initial_state = self._kept(sequences, initial_state)
         if isinstance(mask, (list, tuple)):
             mask = mask[0]
+        if mask is not None and not hasattr(mask, "shape"):
+            raise ValueError(
+                f"`mask` of layer '{self.name}' must be an array (B, T), true where a step counts. Received: {type(mask).__name__}."
+            )
         options = OPTIONS[self.go_backwards, self.return_sequences, self.zero_output_for_mask]
         cell = self.cell
         states: Any

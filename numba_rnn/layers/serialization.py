@@ -112,7 +112,7 @@ def deserialize(config: Any) -> Any:
     custom = _custom.get() or {}
     own = next((custom[key] for key in (registered, name) if isinstance(key, str) and key in custom), None)
     cls: Any = own or LAYERS.get(name)
-    if cls is None or (own is None and registered not in (None, name)):
+    if cls is None or (own is None and _is_foreign(name, config.get("module"), registered)):
         raise ModelFileError(_unknown(name, config.get("module"), registered))
     if not isinstance(options, (dict, list)):
         raise ModelFileError(f"Class {name!r} needs a `config`. Received: {str(options)[:200]}.")
@@ -156,10 +156,15 @@ def _parameters(cls: Any) -> set[str]:
     return names - {"self"}
 
 
+def _is_foreign(name: str, module: Any, registered: Any) -> bool:
+    """Whether a class is its author's own, though it may be called like one of Keras'; old files name no module."""
+    return registered not in (None, name) or (module is not None and str(module).split(".")[0] != "keras")
+
+
 def _unknown(name: str, module: Any, registered: Any) -> str:
     if name == "Lambda":
         return "The file holds a Lambda layer, whose Python code this library never runs. Rebuild the model with named layers."
-    if registered not in (None, name):
-        return f"The file holds {registered!r}, a class of its author's own: pass it in `custom_objects`."
+    if _is_foreign(name, module, registered):
+        return f"The file holds {registered or name!r} (module {module!r}), a class of its author's own: pass it in `custom_objects`."
     where = f" (module {module!r})" if module else ""
     return f"The file holds the class {name!r}{where}, which this library does not have. It has: {', '.join(sorted(LAYERS))}."

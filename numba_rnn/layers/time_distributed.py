@@ -28,6 +28,7 @@ class TimeDistributed(Layer):
     """
 
     config_keys = ("layer",)
+    input_min_ndim = 1
     child_keys = ("layer",)
     supports_masking = True
 
@@ -43,6 +44,7 @@ class TimeDistributed(Layer):
 
     def check_input(self, inputs: Any) -> None:
         """It needs a batch, a time and another axis."""
+        super().check_input(inputs)
         if len(inputs.shape) < 3:
             raise ShapeError(
                 "`TimeDistributed` Layer should be passed an `input_shape` with at least 3 dimensions, received: "

@@ -9,9 +9,9 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from numba_rnn._typing import Array
-from numba_rnn.errors import ShapeError
+from numba_rnn.errors import DTypeError, ShapeError
 
-__all__ = ["Derived", "Weight", "name_scope"]
+__all__ = ["Derived", "Weight", "as_numbers", "name_scope"]
 
 _scope: list[str] = []
 T = TypeVar("T")
@@ -25,6 +25,22 @@ def name_scope(name: str) -> Iterator[None]:
         yield
     finally:
         _scope.pop()
+
+
+def as_numbers(value: Any, what: str) -> Array:
+    """`value` as an array of real numbers or booleans; `what` begins the message if it is none.
+
+    Raises:
+        ShapeError: lists of different lengths.
+        DTypeError: something else than real numbers.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ShapeError(f"{what} takes arrays. Received: lists of different lengths. Make each an array.") from error
+    if array.dtype.kind not in "biuf":
+        raise DTypeError(f"{what} takes arrays of real numbers. Received: an array of dtype {array.dtype}.")
+    return array
 
 
 class Weight:
@@ -57,7 +73,12 @@ class Weight:
     def value(self) -> Array:
         """The numbers, read-only."""
         if self._value is None:
-            self._keep(np.array(self._initializer(self.shape, self.dtype), self.dtype))
+            made = np.array(self._initializer(self.shape, self.dtype), self.dtype)
+            if made.shape != self.shape:
+                raise ShapeError(
+                    f"The initializer of weight {self.path!r} made the wrong shape. Expected: {self.shape}. Received: {made.shape}."
+                )
+            self._keep(made)
         assert self._value is not None
         return self._value
 
@@ -71,8 +92,9 @@ class Weight:
 
         Raises:
             ShapeError: `value` has another shape.
+            DTypeError: `value` is not made of real numbers.
         """
-        value = np.asarray(value)
+        value = as_numbers(value, f"Weight {self.path!r}")
         if value.shape != self.shape:
             raise ShapeError(f"Cannot assign to weight {self.path!r}. Expected: {self.shape}. Received: {value.shape}.")
         self._keep(np.array(value, self.dtype, order="C"))

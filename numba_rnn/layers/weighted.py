@@ -9,7 +9,7 @@ import numpy as np
 from numba_rnn import initializers
 from numba_rnn._typing import Array
 from numba_rnn.errors import ShapeError
-from numba_rnn.layers.weight import Weight
+from numba_rnn.layers.weight import Weight, as_numbers
 from numba_rnn.ops.symbolic import Operation
 from numba_rnn.ops.tree import flatten
 
@@ -21,7 +21,7 @@ class Weighted(Operation):
 
     def __init__(self, name: str | None, trainable: bool, dtype: str) -> None:
         super().__init__(name)
-        self.trainable, self.dtype, self.built = trainable, dtype, False
+        self._trainable, self.dtype, self.built = bool(trainable), dtype, False
         self._own_weights: list[Weight] = []
 
     def add_weight(
@@ -33,7 +33,16 @@ class Weighted(Operation):
         name: str = "variable",
         **kept: Any,
     ) -> Weight:
-        """A new weight of this layer; `kept` (regularizer, constraint, ...) is for training and is not used."""
+        """A new weight of this layer; `kept` (regularizer, constraint, ...) is for training and is not used.
+
+        Raises:
+            ShapeError: a size is not known.
+        """
+        if None in shape:
+            raise ShapeError(
+                f"Layer '{self.name}' cannot make its weight '{name}', whose shape {tuple(shape)} depends on a size of the input "
+                "that is None. Give that size in `Input`: the features are the last axis, as in `Input((None, 8))`."
+            )
         weight = Weight(name, shape, dtype or self.dtype, initializers.get(initializer), trainable)
         self._own_weights.append(weight)
         return weight
@@ -61,14 +70,26 @@ class Weighted(Operation):
         return self.weights
 
     @property
+    def trainable(self) -> bool:
+        """Whether training would change it; setting it sets it for all sublayers, giving it to the constructor does not."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for layer in self.sublayers():
+            layer.trainable = value
+
+    @property
     def trainable_weights(self) -> list[Weight]:
         """The weights that training would change."""
-        if not self.trainable:
-            return []
-        found = {id(w): w for w in self._own_weights if w.trainable}
+        return list(self._trained().values()) if self.trainable else []
+
+    def _trained(self) -> dict[int, Weight]:
+        found = {id(w): w for w in self._own_weights if w.trainable and self.trainable}
         for layer in self.sublayers():
-            found.update({id(w): w for w in layer.trainable_weights if id(w) not in found})
-        return list(found.values())
+            found.update({key: w for key, w in layer._trained().items() if key not in found})
+        return found
 
     @property
     def non_trainable_weights(self) -> list[Weight]:
@@ -83,12 +104,23 @@ class Weighted(Operation):
     def set_weights(self, weights: Any) -> None:
         """Replace all weights.
 
+        Nothing changes unless all of them fit.
+
+        Args:
+            weights: one array a weight, in the order and shapes of `get_weights`.
+
         Raises:
-            ValueError: another number of arrays than the layer has weights.
+            ValueError: no list, or another number of arrays than the layer has weights.
             ShapeError: an array of another shape.
+            DTypeError: an array of something else than real numbers.
         """
         own = self.weights
-        arrays = [np.asarray(w) for w in weights]
+        if weights is None or isinstance(weights, (str, bytes, dict)):
+            raise ValueError(
+                f"`set_weights` on layer '{self.name}' takes a list of {len(own)} arrays, as `get_weights` returns. Received: "
+                f"{type(weights).__name__}."
+            )
+        arrays = [as_numbers(w, f"`set_weights` on layer '{self.name}'") for w in weights]
         if len(arrays) != len(own):
             raise ValueError(
                 f"You called `set_weights(weights)` on layer '{self.name}' with a weight list of length {len(arrays)}, but the "

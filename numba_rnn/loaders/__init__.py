@@ -37,8 +37,9 @@ def load_model(
     Raises:
         FileNotFoundError: there is no such file.
         ModelFileError: the file is damaged, unsafe, or holds something this library does not run.
+        TypeError: `filepath` is neither a string nor a path.
     """
-    path = Path(filepath)
+    path = _path(filepath)
     with _naming(path):
         start = check_source(path)
         if start.startswith(b"PK"):
@@ -66,7 +67,7 @@ def load_weights(model: Any, filepath: str | os.PathLike[str]) -> None:
         ModelFileError: the file is damaged or unsafe, or its weights do not fit.
         ValueError: the model has no weights yet.
     """
-    path = Path(filepath)
+    path = _path(filepath)
     with _naming(path):
         start = check_source(path)
         if start != HDF5_SIGNATURE and not start.startswith(b"PK"):
@@ -85,6 +86,12 @@ def load_weights(model: Any, filepath: str | os.PathLike[str]) -> None:
                 load_h5_weights(model, file, check_names=False)
             else:
                 load_layout(model, file, check_names=False)
+
+
+def _path(filepath: Any) -> Path:
+    if not isinstance(filepath, (str, os.PathLike)):
+        raise TypeError(f"A file is named by a string or a path. Received: {filepath!r}.")
+    return Path(filepath)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from numba_rnn.errors import ShapeError
+from numba_rnn.errors import DTypeError, ShapeError
 from numba_rnn.ops.tree import flatten, map_structure
 
 __all__ = ["batched"]
@@ -23,15 +23,20 @@ def batched(function: Callable[[Any], Any], x: Any, batch_size: int, verbose: An
 
     Raises:
         ShapeError: no rows' axis, or arrays with different numbers of rows.
-        ValueError: `batch_size` is not a positive whole number.
+        DTypeError: something that is not made of real numbers.
+        ValueError: `batch_size` or `steps` is not a positive whole number.
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size <= 0:
-        raise ValueError(f"`batch_size` must be a positive whole number. Received: {batch_size!r}.")
-    x = map_structure(np.asarray, x) if not _is_numbers(x) else np.asarray(x)
+    for name, value in (("batch_size", batch_size), ("steps", steps)):
+        if value is None and name == "steps":
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value <= 0:
+            raise ValueError(f"`{name}` must be a positive whole number. Received: {value!r}.")
+    x = _array(x) if _is_numbers(x) else map_structure(_array, x)
     arrays = flatten(x)
     if any(a.ndim == 0 for a in arrays) or len({len(a) for a in arrays}) != 1:
         raise ShapeError(
-            f"Every input needs the same number of rows. Received: arrays of shape {', '.join(str(a.shape) for a in arrays)}."
+            "Every input is an array whose first axis counts the rows, the same number of rows in each. Received: "
+            f"{', '.join(f'shape {a.shape}' for a in arrays) or 'no arrays'}."
         )
     rows = len(arrays[0])
     starts = list(range(0, rows, batch_size))[:steps] or [0]
@@ -43,6 +48,20 @@ def batched(function: Callable[[Any], Any], x: Any, batch_size: int, verbose: An
             parts.append(function(map_structure(lambda a, s=start: a[s : s + batch_size], x)))
             advance()
     return map_structure(lambda *ys: np.concatenate(ys), *parts)
+
+
+def _array(x: Any) -> Any:
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise ShapeError(
+            "A list of numbers must be as long in every row. Received: rows of different lengths. Fill the short ones up (and mask "
+            "them); several inputs are a list of arrays, not of lists."
+        ) from error
+    if array.dtype.kind not in "biuf":
+        what = f"an array of dtype {array.dtype}" if array.ndim else f"{x!r:.100} of type {type(x).__name__}"
+        raise DTypeError(f"A model takes arrays of real numbers, or a list or dict of them. Received: {what}.")
+    return array
 
 
 def _is_numbers(x: Any) -> bool:

@@ -99,7 +99,7 @@ class Functional(Model):
         if len(flat) != len(expected):
             raise ValueError(
                 f"Model '{self.name}' expects {len(expected)} inputs ({', '.join(t.name for t in expected)}). "
-                f"Received: {len(flat)}."
+                f"Received: {len(flat)}. Pass one array an input: a list in this order, or a dict by these names."
             )
         return [self._one(x, t) for x, t in zip(flat, expected, strict=True)]
 
@@ -120,7 +120,7 @@ class Functional(Model):
         if not fits:
             raise ShapeError(
                 f"Model '{self.name}' was passed an incompatible input '{ref.name}': expected shape={(None, *wanted[1:])}, found "
-                f"shape={shape}"
+                f"shape={shape}. The first axis counts the rows of a batch: one row alone is `x[None]`."
             )
         if not isinstance(x, SymbolicTensor):
             x = np.asarray(without_mask(x))

@@ -41,6 +41,9 @@ class Model(Layer):
         super().__init__(**kwargs)
         self._compiled: dict[str, Any] | None = None
 
+    def check_input(self, inputs: Any) -> None:
+        """What it takes, the graph checks, or the layers of its own `call`."""
+
     @property
     def layers(self) -> list[Layer]:
         """The layers of the model, in Keras' order."""
@@ -81,6 +84,10 @@ class Model(Layer):
 
         Raises:
             ShapeError: the arrays have different numbers of rows, or a shape that the model does not take.
+            DTypeError: something that is not made of real numbers.
+            ValueError: another number of inputs than the model has, an input missing from the dict, `batch_size` or `steps` not a
+                positive whole number.
+            IndexError: an index that an Embedding has no row for.
         """
         return batched(self._plain_call, x, 32 if batch_size is None else batch_size, verbose, steps)
 
@@ -126,7 +133,13 @@ class Model(Layer):
         )
 
     def load_weights(self, filepath: Any) -> None:
-        """Read the weights from a `.weights.h5` or `.keras` file."""
+        """Read the weights from a `.weights.h5`, `.keras` or whole-model `.h5` file; nothing changes unless all of them fit.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ModelFileError: the file is damaged or unsafe, or its weights do not fit.
+            ValueError: the model has no weights yet: call it once, or `build` it.
+        """
         files.load_weights(self, filepath)
 
     def reset_state(self) -> None:

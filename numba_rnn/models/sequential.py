@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from numba_rnn.layers.base import Layer
@@ -29,6 +30,8 @@ class Sequential(Model):
         super().__init__(trainable=trainable, name=name, **kwargs)
         self._layers: list[Layer] = []
         self._functional: Functional | None = None
+        if isinstance(layers, (Layer, str)) or not isinstance(layers or (), Iterable):
+            raise ValueError(f"`Sequential` takes a list of layers. Received: {layers!r}.")
         for layer in layers or ():
             self._append(layer)
         self._build_if_possible()

@@ -74,6 +74,9 @@ def test_weights_are_no_hdf5(tmp_path: Path) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.keras"):
         load_model(tmp_path / "none.keras")
+    for given in (None, 3, b"none.keras"):
+        with pytest.raises(TypeError, match="A file is named by a string or a path. Received: "):
+            load_model(given)  # type: ignore[arg-type]
 
 
 def test_directory(tmp_path: Path) -> None:
