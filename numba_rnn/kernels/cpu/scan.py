@@ -16,6 +16,10 @@ from numba_rnn.kernels.cpu.simd import load_tuple, splat, store, store_tail
 
 __all__ = ["build_scan"]
 
+# Recurrent products of a step, in elements, that are made all at once; more are made and used a few panels at a time, while they
+# are in the first-level cache.
+AT_ONCE = 2048
+
 
 @register_jitable
 def workspace(size, like):
@@ -56,6 +60,35 @@ def first_valid_steps(mask, r0, n, backwards):
     return first
 
 
+@literal_jitable
+def take_states(lanes, tail, initial, r0, n, ws, ho, hs, co, cs):
+    """The initial states, S of (B, H), into the workspace; zeros past H, and everywhere if there are none."""
+    ws[ho : ho + n * hs] = 0
+    ws[co : co + n * cs] = 0
+    if initial[0].size > 0:
+        for r in range(n):
+            for i in range(initial[0].shape[1]):
+                ws[ho + r * hs + i] = initial[0][r0 + r, i]
+                for s in range(tail):
+                    ws[co + r * cs + (i // lanes * tail + s) * lanes + i % lanes] = initial[s + 1][r0 + r, i]
+
+
+@literal_jitable
+def give_states(lanes, tail, ws, ho, hs, co, cs, last, r0, n):
+    """The states out of the workspace into last (S, B, H)."""
+    for r in range(n):
+        for i in range(last.shape[2]):
+            last[0, r0 + r, i] = ws[ho + r * hs + i]
+            for s in range(tail):
+                last[s + 1, r0 + r, i] = ws[co + r * cs + (i // lanes * tail + s) * lanes + i % lanes]
+
+
+@literal_jitable
+def load_states(lanes, tail, ws, h, c):
+    """The S states of a panel: its h at `h`, the others side by side from `c`."""
+    return load_tuple(lanes, 1, ws, h) + load_tuple(lanes, tail, ws, c)
+
+
 def build_scan(fingerprint, parallel, lanes, gates, first, states, extra, shape, rest_shape, update, gate, act, rec):
     """A compiled `run` for one cell, its activations, one dtype and one vector width; everything else is a run-time argument.
 
@@ -68,80 +101,73 @@ def build_scan(fingerprint, parallel, lanes, gates, first, states, extra, shape,
     tall2, short2, panels2, row_panels2 = rest_shape.tall, rest_shape.short, rest_shape.panels, rest_shape.row_panels
     rest = gates - first
     two_phase = rest > 0
-    tail = states - 1
+    tail = states - 1  # states beside h
 
     @kernel(parallel=parallel)
     def run(x, mask, initial, w, bias, first_w, first_b, rest_w, rest_b, p, y, last, flags, chunk, block, workers):
         B, T, D = x.shape
         H = last.shape[2]
-        HB = (H + lanes - 1) // lanes
-        width, hs, cs = HB * gates * lanes, (HB + 1) * lanes, HB * tail * lanes
+        HB = (H + lanes - 1) // lanes  # panels
         backwards, sequences, zero_masked = flags & BACKWARDS != 0, flags & SEQUENCES != 0, flags & ZERO_MASKED != 0
         masked = mask.size > 0
         for worker in prange(workers):
             r0 = worker * block
             n = min(block, B - r0)
-            # One workspace: z (chunk, n, width), h twice (n, hs), the other states (n, HB, S-1, lanes), the recurrent
-            # products (n, span, F or G-F, lanes) and, for a two-phase cell, the gated h (n, hs).
-            span = HB if two_phase or n * HB * gates * lanes <= 2048 else panels
-            fw, rw = span * first * lanes, span * rest * lanes
-            size = chunk * n * width + 2 * n * hs + n * cs + n * fw + n * rw + n * hs
-            ws, zo = workspace(size, x)
-            ho = zo + chunk * n * width
+            span = HB if two_phase or n * HB * gates * lanes <= AT_ONCE else panels
+            # One workspace, in this order; `xs` is what a row takes of the array at `xo`, HB * lanes is H in whole vectors.
+            zs = HB * gates * lanes  # z (chunk, n, HB, G, lanes): the projected input x W + b
+            hs = (HB + 1) * lanes  # h (n, HB + 1, lanes): before the step, and after it at `other`
+            cs = HB * tail * lanes  # c (n, HB, S-1, lanes): the other states
+            fs = (
+                span * first * lanes
+            )  # f (n, span, F, lanes): the recurrent products of the first gates, `span` panels a time
+            rs = span * rest * lanes  # r (n, span, G-F, lanes): those of the other gates
+            ws, zo = workspace(chunk * n * zs + 2 * n * hs + n * cs + n * fs + n * rs + n * hs, x)
+            ho = zo + chunk * n * zs
             other = ho + n * hs
             co = other + n * hs
             fo = co + n * cs
-            ro = fo + n * fw
-            go = ro + n * rw
-            for i in range(ho, fo):
-                ws[i] = 0
-            if initial[0].size > 0:
-                for r in range(n):
-                    for i in range(H):
-                        ws[ho + r * hs + i] = initial[0][r0 + r, i]
-                        for s in range(tail):
-                            ws[co + r * cs + (i // lanes * tail + s) * lanes + i % lanes] = initial[s + 1][r0 + r, i]
+            ro = fo + n * fs
+            go = ro + n * rs  # gated (n, HB + 1, lanes): what replaces h for the other gates
+            take_states(lanes, tail, initial, r0, n, ws, ho, hs, co, cs)
             first_valid = first_valid_steps(mask, r0, n, backwards) if masked else np.empty(0, np.intp)
 
             for step in range(T):
                 if step % chunk == 0:
                     project(lanes, tall, short, panels, row_panels, gates, x, r0, n, T, D, step, min(chunk, T - step), backwards,
-                            w, bias, ws, zo, width)  # fmt: skip
-                zt = zo + step % chunk * n * width
+                            w, bias, ws, zo, zs)  # fmt: skip
+                zt = zo + step % chunk * n * zs
                 t = T - 1 - step if backwards else step
                 if two_phase:
                     product(lanes, tall2, short2, panels2, row_panels2, first, ws, ho, hs, n, first_w, 0, H, 0, HB, first_b,
-                            ws, fo, fw)  # fmt: skip
+                            ws, fo, fs)  # fmt: skip
                     for r in range(n):
                         for j in range(HB):
-                            xs = load_tuple(lanes, gates, ws, zt + r * width + j * gates * lanes)
-                            rs = load_tuple(lanes, first, ws, fo + r * fw + j * first * lanes)
-                            ps = load_tuple(lanes, extra, p, j * extra * lanes)
-                            ss = load_tuple(lanes, 1, ws, ho + r * hs + j * lanes) + load_tuple(
-                                lanes, tail, ws, co + r * cs + j * tail * lanes
-                            )
-                            store(ws, go + r * hs + j * lanes, gate(act, rec, xs, rs, ss, ps), lanes)
+                            xv = load_tuple(lanes, gates, ws, zt + r * zs + j * gates * lanes)
+                            rv = load_tuple(lanes, first, ws, fo + r * fs + j * first * lanes)
+                            sv = load_states(lanes, tail, ws, ho + r * hs + j * lanes, co + r * cs + j * tail * lanes)
+                            pv = load_tuple(lanes, extra, p, j * extra * lanes)
+                            store(ws, go + r * hs + j * lanes, gate(act, rec, xv, rv, sv, pv), lanes)
                     product(lanes, tall2, short2, panels2, row_panels2, rest, ws, go, hs, n, rest_w, 0, H, 0, HB, rest_b,
-                            ws, ro, rw)  # fmt: skip
+                            ws, ro, rs)  # fmt: skip
                 for j0 in range(0, HB, span):
                     j1 = min(HB, j0 + span)
                     if not two_phase:
                         product(lanes, tall, short, panels, row_panels, first, ws, ho, hs, n, first_w, 0, H, j0, j1, first_b,
-                                ws, fo, fw)  # fmt: skip
+                                ws, fo, fs)  # fmt: skip
                     for r in range(n):
                         counts = not masked or mask[r0 + r, t]
                         yo = ((r0 + r) * T + step) * H if sequences else (r0 + r) * H
                         for j in range(j0, j1):
-                            h = ho + r * hs + j * lanes
+                            h, c = ho + r * hs + j * lanes, co + r * cs + j * tail * lanes
                             if counts:
-                                xs = load_tuple(lanes, gates, ws, zt + r * width + j * gates * lanes)
-                                rs = load_tuple(lanes, first, ws, fo + r * fw + (j - j0) * first * lanes) + load_tuple(
-                                    lanes, rest, ws, ro + r * rw + (j - j0) * rest * lanes
+                                xv = load_tuple(lanes, gates, ws, zt + r * zs + j * gates * lanes)
+                                rv = load_tuple(lanes, first, ws, fo + r * fs + (j - j0) * first * lanes) + load_tuple(
+                                    lanes, rest, ws, ro + r * rs + (j - j0) * rest * lanes
                                 )
-                                ps = load_tuple(lanes, extra, p, j * extra * lanes)
-                                c = co + r * cs + j * tail * lanes
-                                ss = load_tuple(lanes, 1, ws, h) + load_tuple(lanes, tail, ws, c)
-                                new = update(act, rec, xs, rs, ss, ps)
+                                sv = load_states(lanes, tail, ws, h, c)
+                                pv = load_tuple(lanes, extra, p, j * extra * lanes)
+                                new = update(act, rec, xv, rv, sv, pv)
                                 store_tail(ws, c, new)
                                 hv = new[0]
                                 yv = hv
@@ -153,11 +179,7 @@ def build_scan(fingerprint, parallel, lanes, gates, first, states, extra, shape,
                                 store(y, yo + j * lanes, yv, H - j * lanes)
                 ho, other = other, ho
 
-            for r in range(n):
-                for i in range(H):
-                    last[0, r0 + r, i] = ws[ho + r * hs + i]
-                    for s in range(tail):
-                        last[s + 1, r0 + r, i] = ws[co + r * cs + (i // lanes * tail + s) * lanes + i % lanes]
+            give_states(lanes, tail, ws, ho, hs, co, cs, last, r0, n)
         # Numba's cache knows a kernel by its bytecode and closure, not by its options: naming `parallel` keeps the two apart.
         return fingerprint + parallel
 

@@ -57,7 +57,7 @@ def split(B: int, madds: int, rows: int) -> tuple[int, int]:
 
 @contextmanager
 def parallel_region() -> Iterator[bool]:
-    """Whether the parallel kernel may be entered here and now, as in `with parallel_region() as allowed`.
+    """Whether the parallel kernel may be entered here and now, for the time of a `with` block.
 
     Numba's `workqueue` layer aborts the process when two threads enter, and OpenMP's when a forked child does; both get the
     serial kernel instead, as does a thread that finds another one inside.
