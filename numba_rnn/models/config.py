@@ -168,8 +168,8 @@ def _old_kwargs(kwargs: dict[str, Any], made: dict[str, _Entry]) -> dict[str, An
 
 
 def _revive(value: Any, made: dict[str, _Entry]) -> Any:
-    if isinstance(value, list):
-        return [_revive(v, made) for v in value]
+    if isinstance(value, (list, tuple)):
+        return type(value)(_revive(v, made) for v in value)
     if not isinstance(value, dict):
         return value
     kind = value.get("class_name")

@@ -42,7 +42,7 @@ class Graph:
 
     def __init__(self, inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]) -> None:
         self.nodes, met = trace(inputs, outputs)
-        self.operations = _by_depth(self.nodes, met, inputs)
+        self.operations = _by_depth(self.nodes, met)
         slots: dict[int, _Slot] = {}
         for tensor in [*inputs, *(t for node in self.nodes for t in node.output_tensors)]:
             slots.setdefault(id(tensor), _Slot(len(slots)))
@@ -84,7 +84,7 @@ def _step(node: Node, slots: dict[int, _Slot]) -> Step:
 
 
 def trace(inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]) -> tuple[list[Node], dict[Operation, int]]:
-    """The nodes that the outputs need, each after those that it needs itself; and when each operation was met first.
+    """The nodes that the outputs need, each after those that it needs itself, and all inputs; when each operation was met first.
 
     Raises:
         ValueError: an output needs an input that was not given.
@@ -114,10 +114,17 @@ def trace(inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]) -> tuple[
 
     for tensor in outputs:
         visit(tensor)
+    for place, tensor in enumerate(inputs):
+        assert tensor._keras_history is not None
+        operation, index, _ = tensor._keras_history
+        node = operation._inbound_nodes[index]
+        if operation not in met and not node.input_tensors:  # an input that no output needs: listed before the outputs
+            order.append(node)
+            met[operation] = place - len(inputs)
     return order, met
 
 
-def _by_depth(nodes: list[Node], met: dict[Operation, int], inputs: list[SymbolicTensor]) -> list[Operation]:
+def _by_depth(nodes: list[Node], met: dict[Operation, int]) -> list[Operation]:
     producers = {id(t): node for node in nodes for t in node.output_tensors}
     node_depth: dict[int, int] = {}
     depth: dict[Operation, int] = {}
@@ -129,11 +136,6 @@ def _by_depth(nodes: list[Node], met: dict[Operation, int], inputs: list[Symboli
             producer = producers.get(id(tensor))
             if producer is not None:
                 node_depth[id(producer)] = max(here + 1, node_depth.get(id(producer), 0))
-    for tensor in inputs:
-        assert tensor._keras_history is not None
-        operation, index, _ = tensor._keras_history
-        if operation not in depth and not operation._inbound_nodes[index].input_tensors:
-            depth[operation], met[operation] = 0, -1  # an input that no output needs
     ordered = sorted(depth, key=lambda operation: (-depth[operation], met[operation]))
     names = [operation.name for operation in ordered]
     for name in names:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from numba_rnn.errors import ShapeError
 from numba_rnn.ops.naming import snake_case, unique_name
-from numba_rnn.ops.tree import flatten, map_structure
+from numba_rnn.ops.tree import flatten, map_structure, pack
 
 __all__ = ["History", "Node", "Operation", "Shape", "SymbolicTensor", "infer", "is_symbolic", "record"]
 
@@ -121,30 +122,58 @@ def is_symbolic(tree: Any) -> bool:
 
 
 def record(operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> Any:
-    """Note a call of `operation` and tell the tensors in `outputs` where they come from; returns `outputs`."""
-    node = Node(operation, args, kwargs, outputs)
-    index = len(operation._inbound_nodes)
-    operation._inbound_nodes.append(node)
-    for i, tensor in enumerate(node.output_tensors):
-        tensor._keras_history = History(operation, index, i)
+    """Note a call of `operation` and return its results, tensors that know where they come from."""
+    index, places = len(operation._inbound_nodes), count()
+
+    def result(tensor: SymbolicTensor | None) -> SymbolicTensor | None:
+        if tensor is None:
+            return None
+        if tensor._keras_history is not None:  # an argument handed through, or a result that is returned twice
+            tensor = SymbolicTensor(tensor.shape, tensor.dtype)
+        tensor._keras_history = History(operation, index, next(places))
+        return tensor
+
+    outputs = pack(outputs, [result(tensor) for tensor in flatten(outputs)])
+    operation._inbound_nodes.append(Node(operation, args, kwargs, outputs))
     return outputs
 
 
 def infer(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """The symbolic result of `function`, found by running it on zeros of two sizes: a size that differs is unknown."""
+    """The symbolic result of `function`, found by running it on zeros of two sizes: a size that differs is unknown.
+
+    Where an unknown size does not go with the size that another argument has on that axis, it is taken to be that size.
+    """
+    try:
+        return _infer(function, args, kwargs, {})
+    except ValueError:
+        known = {
+            axis - t.ndim: n
+            for t in flatten([list(args), kwargs])
+            if isinstance(t, SymbolicTensor)
+            for axis, n in enumerate(t.shape)
+            if n is not None and n != 1
+        }
+        return _infer(function, args, kwargs, known)
+
+
+def _infer(function: Callable[..., Any], args: Any, kwargs: Any, known: dict[int, int]) -> Any:
     runs = []
     for sizes in PROBES:
 
         def concrete(leaf: Any, sizes: tuple[int, int] = sizes) -> Any:
-            return _zeros(leaf, sizes) if isinstance(leaf, SymbolicTensor) else leaf
+            return _zeros(leaf, sizes, known) if isinstance(leaf, SymbolicTensor) else leaf
 
         with np.errstate(all="ignore"):
             runs.append(function(*map_structure(concrete, args), **map_structure(concrete, kwargs)))
     return map_structure(_merge, *runs)
 
 
-def _zeros(tensor: SymbolicTensor, sizes: tuple[int, int]) -> Any:
-    shape = [n if n is not None else sizes[min(axis, 1)] for axis, n in enumerate(tensor.shape)]
+def _zeros(tensor: SymbolicTensor, sizes: tuple[int, int], known: dict[int, int]) -> Any:
+    """Zeros of the tensor's shape, its unknown sizes replaced by those known by their axis from the end, or by `sizes`."""
+    shape = [
+        n if n is not None else known.get(axis - tensor.ndim, sizes[min(axis, 1)])
+        for axis, n in enumerate(tensor.shape)
+    ]
     if math.prod(shape) > LARGEST:
         raise ShapeError(f"A tensor is too large. Expected: at most {LARGEST} numbers. Received: shape {tensor.shape}.")
     return np.zeros(shape, tensor.dtype)

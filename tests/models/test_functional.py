@@ -118,10 +118,28 @@ def late_shared(K: Any) -> Any:
     return K.Model(x, L.Concatenate()([a(b(a(x))), b(x)]))
 
 
+def passed_through(K: Any) -> Any:
+    # A nested model returns its input as it is; one input of the outer model is not used.
+    L = K.layers
+    i = K.Input((T, D), name="inner_in")
+    inner = K.Model(i, {"same": i, "other": L.Dense(D, name="inner_dense")(i)}, name="inner")
+    spare, x = K.Input((2,), name="spare"), K.Input((T, D), name="x")
+    y = inner(x)
+    return K.Model([spare, x], [L.GRU(2)(L.Add()([y["same"], y["other"]])), y["same"][..., :1]])
+
+
+def size_from_another(K: Any) -> Any:
+    # One sequence has an unknown length, the other says how long both are.
+    L = K.layers
+    x, z = K.Input((None, D), name="x"), K.Input((6, 1), name="z")
+    return K.Model([x, z], [L.SimpleRNN(2)(L.Multiply()([x, z])), x + z])
+
+
 BUILDERS: dict[str, Callable[[Any], Any]] = {
     f.__name__: f
     for f in (
         masked_merge, encoder_decoder, shared, nested, nested_masked, operations, training_argument, unused_mask, late_shared,
+        passed_through, size_from_another,
     )
 }  # fmt: skip
 

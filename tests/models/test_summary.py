@@ -12,6 +12,13 @@ def build(L: Any, S: Any) -> Any:
     return S([L.Input((5, 3)), L.Bidirectional(L.LSTM(40)), L.BatchNormalization(), L.Dense(2)], name="net")
 
 
+def frozen(L: Any, S: Any) -> Any:
+    """Keras freezes what holds weights: told of a wrapper, it freezes nothing."""
+    cells = L.RNN([L.LSTMCell(2), L.GRUCell(3, trainable=False)], return_sequences=True)
+    wrapper = L.Bidirectional(L.LSTM(2, return_sequences=True), trainable=False)
+    return S([L.Input((5, 3)), cells, wrapper, L.TimeDistributed(L.Dense(2, trainable=False)), L.LayerNormalization()])
+
+
 def numbers(text: str) -> list[str]:
     return re.findall(r"params: [\d,]+ \([\d.]+ [KM]?B\)", text) + re.findall(r"│ +([\d,]+) │", text)
 
@@ -29,11 +36,12 @@ def test_counts() -> None:
 
 
 @pytest.mark.oracle
-def test_like_keras(keras: Any) -> None:
+@pytest.mark.parametrize("make", [build, frozen])
+def test_like_keras(keras: Any, make: Any) -> None:
     ours: list[str] = []
     theirs: list[str] = []
-    build(layers, models.Sequential).summary(print_fn=ours.append)
-    build(keras.layers, keras.Sequential).summary(print_fn=lambda line, **_: theirs.append(line))
+    make(layers, models.Sequential).summary(print_fn=ours.append)
+    make(keras.layers, keras.Sequential).summary(print_fn=lambda line, **_: theirs.append(line))
     assert sorted(numbers("\n".join(ours))) == sorted(numbers("\n".join(theirs)))
 
 
@@ -44,3 +52,14 @@ def test_branches_say_what_they_connect(capsys: pytest.CaptureFixture[str]) -> N
     out = capsys.readouterr().out
     assert "g[0][0], g[0][1]" in out
     assert "Connected to" in out
+
+
+def test_freezing_a_wrapper_freezes_what_it_holds() -> None:
+    model = frozen(layers, models.Sequential)
+    cells, wrapper = model.layers[:2]
+    assert len(wrapper.trainable_weights) == 0
+    assert len(model.trainable_weights) == 3 + 6 + 2
+    cells.trainable = wrapper.trainable = False
+    assert len(model.trainable_weights) == 2
+    wrapper.trainable = True
+    assert len(model.trainable_weights) == 6 + 2
