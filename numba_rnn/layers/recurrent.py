@@ -72,7 +72,18 @@ def _config_keys(cell_class: type[RecurrentCell], *without: str) -> tuple[str, .
 
 @register
 class SimpleRNN(_CellLayer):
-    """The fully connected recurrence; see `numba_rnn.cells.simple_rnn` for it and `RNN` for calls. Arguments as Keras'."""
+    """The fully connected recurrence of `numba_rnn.cells.simple_rnn`. Arguments as Keras'.
+
+    Called with sequences (B, T, D), perhaps with `initial_state` (one array (B, H)) and `mask` (B, T), true where a step counts.
+    Returns the last output (B, H), H being `units`; all of them, (B, T, H), with `return_sequences`; with `return_state` a tuple,
+    the last states after it. Weights: kernel (D, H), recurrent_kernel (H, H), bias (H,). Options that only
+    training needs (regularizers, constraints, dropout, seed) are kept.
+
+    Raises:
+        ValueError: an unknown activation or initializer, an unknown option, `units` no positive int (TypeError for no number).
+        DTypeError: a dtype other than float32 and float64; an input that is not made of real numbers.
+        ShapeError: sequences, mask or states that do not fit, or no steps.
+    """
 
     cell_class = SimpleRNNCell
     config_keys = _config_keys(SimpleRNNCell, "seed")
@@ -103,7 +114,18 @@ class _GatedLayer(_CellLayer):
 
 @register
 class LSTM(_GatedLayer):
-    """Long short-term memory; see `numba_rnn.cells.lstm` for it and `RNN` for calls. Arguments as Keras'."""
+    """Long short-term memory, as in `numba_rnn.cells.lstm`. Arguments as Keras'.
+
+    Called with sequences (B, T, D), perhaps with `initial_state` (h and c, each (B, H)) and `mask` (B, T), true where a step counts.
+    Returns the last output (B, H), H being `units`; all of them, (B, T, H), with `return_sequences`; with `return_state` a tuple,
+    the last states after it. Weights: kernel (D, 4*H), recurrent_kernel (H, 4*H), bias (4*H,), blocks i, f, c, o. Options that only
+    training needs (regularizers, constraints, dropout, seed) are kept.
+
+    Raises:
+        ValueError: an unknown activation or initializer, an unknown option, `units` no positive int (TypeError for no number).
+        DTypeError: a dtype other than float32 and float64; an input that is not made of real numbers.
+        ShapeError: sequences, mask or states that do not fit, or no steps.
+    """
 
     cell_class = LSTMCell
     config_keys = _config_keys(LSTMCell)
@@ -123,7 +145,18 @@ class LSTM(_GatedLayer):
 
 @register
 class GRU(_GatedLayer):
-    """The gated recurrent unit; see `numba_rnn.cells.gru` for it and `RNN` for calls. Arguments as Keras'."""
+    """The gated recurrent unit of `numba_rnn.cells.gru`, the reset gate after the product or before it. Arguments as Keras'.
+
+    Called with sequences (B, T, D), perhaps with `initial_state` (one array (B, H)) and `mask` (B, T), true where a step counts.
+    Returns the last output (B, H), H being `units`; all of them, (B, T, H), with `return_sequences`; with `return_state` a tuple,
+    the last states after it. Weights: kernel (D, 3*H), recurrent_kernel (H, 3*H), bias (2, 3*H), or (3*H,) without `reset_after`,
+    blocks z, r, h. Options that only training needs (regularizers, constraints, dropout, seed) are kept.
+
+    Raises:
+        ValueError: an unknown activation or initializer, an unknown option, `units` no positive int (TypeError for no number).
+        DTypeError: a dtype other than float32 and float64; an input that is not made of real numbers.
+        ShapeError: sequences, mask or states that do not fit, or no steps.
+    """
 
     cell_class = GRUCell
     config_keys = _config_keys(GRUCell)

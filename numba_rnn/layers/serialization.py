@@ -165,6 +165,6 @@ def _unknown(name: str, module: Any, registered: Any) -> str:
     if name == "Lambda":
         return "The file holds a Lambda layer, whose Python code this library never runs. Rebuild the model with named layers."
     if _is_foreign(name, module, registered):
-        return f"The file holds {registered or name!r} (module {module!r}), a class of its author's own: pass it in `custom_objects`."
+        return f"The file holds {registered or name!r} (module {module!r}), its author's own class: pass it in `custom_objects`."
     where = f" (module {module!r})" if module else ""
     return f"The file holds the class {name!r}{where}, which this library does not have. It has: {', '.join(sorted(LAYERS))}."

@@ -19,7 +19,21 @@ def set_loaders(find: Callable[[], Any]) -> None:
 def load_model(
     filepath: Any, custom_objects: dict[str, type] | None = None, compile: bool = True, safe_mode: bool = True
 ) -> Any:
-    """The model in a `.keras` or whole-model `.h5` file; see `numba_rnn.loaders.load_model`."""
+    """The model in a `.keras` or whole-model `.h5` file saved by Keras 3, with its weights.
+
+    Args:
+        filepath: the file; its content decides the format, not its extension.
+        custom_objects: `Layer` classes of your own that the file may name, under their names there.
+        compile, safe_mode: accepted for Keras' sake; nothing in a file is ever trained, executed, imported or unpickled.
+
+    Returns:
+        A `Sequential` or `Model` that predicts what Keras predicts.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ModelFileError: the file is damaged, unsafe, or holds something this library does not run.
+        TypeError: `filepath` is neither a string nor a path.
+    """
     return _find_loaders().load_model(filepath, custom_objects, compile, safe_mode)
 
 

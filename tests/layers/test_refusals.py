@@ -71,7 +71,7 @@ def test_one_array_is_one_array(kind: str, built: bool) -> None:
     for given, received in (([X], "list of 1"), ((X, X), "tuple of 2"), ({"x": X}, "dict of 1")):
         with pytest.raises(ValueError, match=f"expects 1 input, but it received a {received}"):
             layer(given)
-    with pytest.raises(ValueError, match="Inputs to a layer should be tensors. Got 'None'"):
+    with pytest.raises(ValueError, match=r"Inputs to a layer should be tensors. Got 'None'"):
         layer(None)
     assert layer.built == built
 
@@ -81,7 +81,7 @@ def test_lists_and_other_kinds_of_numbers() -> None:
     with pytest.raises(ValueError, match=r"Only input tensors may be passed .* `np.asarray`"):
         layer(X.tolist())
     for bad in (X.astype(complex), X.astype(object), X.astype(str)):
-        with pytest.raises(DTypeError, match="takes real numbers and booleans. Received: an array of dtype"):
+        with pytest.raises(DTypeError, match=r"takes real numbers and booleans. Received: an array of dtype"):
             layer(bad)
     with pytest.raises(ShapeError, match=r"one row alone is `x\[None\]`"):
         layer(X[0])

@@ -52,7 +52,7 @@ def test_sequential_takes_a_list(given: Any) -> None:
 def test_a_class_called_like_one_of_keras() -> None:
     config = json.loads(model().to_json())
     config["config"]["layers"][1].update(module="__main__", registered_name="GRU")
-    with pytest.raises(ModelFileError, match=r"'GRU' \(module '__main__'\), a class of its author's own: pass it in"):
+    with pytest.raises(ModelFileError, match=r"'GRU' \(module '__main__'\), its author's own class: pass it in"):
         models.deserialize_model(config)
 
     class GRU(layers.GRU):
