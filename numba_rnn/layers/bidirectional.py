@@ -87,7 +87,8 @@ class Bidirectional(Layer):
                     "Forward layer and backward layer are expected to have the same value for attribute "
                     f'"{key}", got "{ahead}" for forward layer and "{back}" for backward layer'
                 )
-        if self.merge_mode in {"sum", "mul", "ave"} and forward.output_size != backward.output_size:
+        sizes = {forward.output_size, backward.output_size} - {1}  # a single unit goes with any number of them
+        if self.merge_mode in {"sum", "mul", "ave"} and len(sizes) > 1:
             raise ValueError(
                 f'merge_mode="{self.merge_mode}" needs as many units in both layers. Received: {forward.output_size} forward, '
                 f'{backward.output_size} backward. Use "concat" or None.'

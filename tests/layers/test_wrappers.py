@@ -42,6 +42,9 @@ def test_bidirectional_pairs(like_keras: Any, x: Any, rng: np.random.Generator) 
         x,
         MASK,
     )
+    like_keras(
+        lambda K: K.Bidirectional(K.GRU(3), merge_mode="mul", backward_layer=K.LSTM(1, go_backwards=True)), x, MASK
+    )
     like_keras(lambda K: K.Bidirectional(K.RNN([K.LSTMCell(3), K.GRUCell(2)], return_sequences=True)), x, MASK)
     states = [rng.normal(size=(B, 3)).astype("float32") for _ in range(4)]
     like_keras(lambda K: K.Bidirectional(K.LSTM(3, return_state=True)), x, initial_state=states)
