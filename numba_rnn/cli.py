@@ -256,9 +256,7 @@ def _accuracy(y: Any, label: Any) -> float:
         raise ValueError(f"`label` does not fit. Expected: {guess.shape} or {y.shape}. Received: {label.shape}.")
     classes = max(y.shape[-1], 2)
     if not ((label >= 0) & (label < classes)).all():
-        raise ValueError(
-            f"`label` must hold the classes 0 to {classes - 1}. Received: {label.min()} to {label.max()}. Leave it out if it is no class."
-        )
+        raise ValueError(f"`label` must hold the classes 0 to {classes - 1}. Received: {label.min()} to {label.max()}.")
     return float((guess == label).mean())
 
 

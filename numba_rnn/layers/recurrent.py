@@ -54,7 +54,8 @@ class _CellLayer(RNN):
         if self.cell_class is SimpleRNNCell and "implementation" in of_cell:
             of_layer["implementation"] = of_cell.pop("implementation")  # which no SimpleRNN has: refused there
         # A cell has its own name in every layer, so that weights have the same paths whatever was made before.
-        cell = self.cell_class(**of_cell, dtype=options.get("dtype"), name=_CELL_NAMES[self.cell_class])
+        shared = {k: options[k] for k in ("dtype", "trainable") if k in options}
+        cell = self.cell_class(**of_cell, **shared, name=_CELL_NAMES[self.cell_class])
         super().__init__(cell, **of_layer)
 
 
@@ -116,7 +117,7 @@ class _GatedLayer(_CellLayer):
 class LSTM(_GatedLayer):
     """Long short-term memory, as in `numba_rnn.cells.lstm`. Arguments as Keras'.
 
-    Called with sequences (B, T, D), perhaps with `initial_state` (h and c, each (B, H)) and `mask` (B, T), true where a step counts.
+    Called with sequences (B, T, D), perhaps with `initial_state` (h, c: each (B, H)) and `mask` (B, T), true where a step counts.
     Returns the last output (B, H), H being `units`; all of them, (B, T, H), with `return_sequences`; with `return_state` a tuple,
     the last states after it. Weights: kernel (D, 4*H), recurrent_kernel (H, 4*H), bias (4*H,), blocks i, f, c, o. Options that only
     training needs (regularizers, constraints, dropout, seed) are kept.

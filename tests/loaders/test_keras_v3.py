@@ -75,7 +75,7 @@ def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.keras"):
         load_model(tmp_path / "none.keras")
     for given in (None, 3, b"none.keras"):
-        with pytest.raises(TypeError, match="A file is named by a string or a path. Received: "):
+        with pytest.raises(TypeError, match=r"A file is named by a string or a path. Received: "):
             load_model(given)  # type: ignore[arg-type]
 
 
