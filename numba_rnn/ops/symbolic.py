@@ -141,7 +141,7 @@ def record(operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], 
 def infer(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """The symbolic result of `function`, found by running it on zeros of two sizes: a size that differs is unknown.
 
-    Where an unknown size does not go with the size that another argument has on that axis, it is taken to be that size.
+    Where an unknown size, not the batch's, does not go with the size that another argument has on that axis, it is that size.
     """
     try:
         return _infer(function, args, kwargs, {})
@@ -151,7 +151,7 @@ def infer(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             for t in flatten([list(args), kwargs])
             if isinstance(t, SymbolicTensor)
             for axis, n in enumerate(t.shape)
-            if n is not None and n != 1
+            if axis and n is not None and n != 1
         }
         return _infer(function, args, kwargs, known)
 
@@ -169,11 +169,10 @@ def _infer(function: Callable[..., Any], args: Any, kwargs: Any, known: dict[int
 
 
 def _zeros(tensor: SymbolicTensor, sizes: tuple[int, int], known: dict[int, int]) -> Any:
-    """Zeros of the tensor's shape, its unknown sizes replaced by those known by their axis from the end, or by `sizes`."""
-    shape = [
-        n if n is not None else known.get(axis - tensor.ndim, sizes[min(axis, 1)])
-        for axis, n in enumerate(tensor.shape)
-    ]
+    """Zeros of the tensor's shape, unknown sizes after the batch those known by their axis from the end, or of `sizes`."""
+    shape = [sizes[0] if n is None else n for n in tensor.shape[:1]]
+    for axis, n in enumerate(tensor.shape[1:], 1 - tensor.ndim):
+        shape.append(known.get(axis, sizes[1]) if n is None else n)
     if math.prod(shape) > LARGEST:
         raise ShapeError(f"A tensor is too large. Expected: at most {LARGEST} numbers. Received: shape {tensor.shape}.")
     return np.zeros(shape, tensor.dtype)

@@ -132,7 +132,8 @@ def size_from_another(K: Any) -> Any:
     # One sequence has an unknown length, the other says how long both are.
     L = K.layers
     x, z = K.Input((None, D), name="x"), K.Input((6, 1), name="z")
-    return K.Model([x, z], [L.SimpleRNN(2)(L.Multiply()([x, z])), x + z])
+    deep = L.Reshape((2, 6, 3))(L.Dense(6)(z))  # of another rank: batches do not lie on the same axis from the end
+    return K.Model([x, z], [L.SimpleRNN(2)(L.Multiply()([x, z])), x + z, L.Add()([deep, x])])
 
 
 BUILDERS: dict[str, Callable[[Any], Any]] = {
