@@ -96,8 +96,10 @@ def unlike_gate(act, rec, x, r, s, p):
 
 
 def test_a_cell_unlike_any_other(rng):
-    """Five gates in two uneven phases, three states, two further parameters: what no registered cell has together."""
-    spec = CellSpec("unlike", tuple("abcde"), ("h", "c", "d"), unlike_update, 2, unlike_gate, ("p", "q"))
+    """Five gates in two uneven phases, three states, two further parameters, a bias of the recurrence: what no registered cell has together."""
+    spec = CellSpec(
+        "unlike", tuple("abcde"), ("h", "c", "d"), unlike_update, 2, unlike_gate, ("p", "q"), recurrent_bias=True
+    )
     try:
         for B, T, D, H in ((1, 3, 1, 1), (2, 6, 5, 8), (5, 4, 3, 17), (13, 3, 17, 40), (4, 2, 3, 530), (7, 5, 600, 9)):
             cell = make_cell(rng, spec, D, H)
