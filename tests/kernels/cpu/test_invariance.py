@@ -96,7 +96,7 @@ def unlike_gate(act, rec, x, r, s, p):
 
 
 def test_a_cell_unlike_any_other(rng):
-    """Five gates in two uneven phases, three states, two further parameters, a bias of the recurrence: what no registered cell has together."""
+    """What no registered cell has together: uneven phases, three states, further parameters, a bias of the recurrence."""
     spec = CellSpec(
         "unlike", tuple("abcde"), ("h", "c", "d"), unlike_update, 2, unlike_gate, ("p", "q"), recurrent_bias=True
     )
