@@ -179,9 +179,10 @@ def _checked_state(cell: Cell, initial_state: Any, B: int) -> tuple[Array, ...]:
         initial_state = (initial_state,)
     if not isinstance(initial_state, (tuple, list)) or len(initial_state) != len(names):
         n = len(initial_state) if isinstance(initial_state, (tuple, list)) else type(initial_state).__name__
+        count = "1 array" if len(names) == 1 else f"{len(names)} arrays"
         raise ShapeError(
-            f"`initial_state` of {cell.recurrence.spec.name} must be {len(names)} arrays ({', '.join(names)}), each "
-            f"({B}, {cell.H}). Received: {n}."
+            f"`initial_state` of {cell.recurrence.spec.name} must be {count} ({', '.join(names)}), each ({B}, {cell.H}). "
+            f"Received: {n}."
         )
     checked = tuple(_plain(s, cell.recurrence.dtype) for s in initial_state)
     for name, s in zip(names, checked, strict=True):
