@@ -1,5 +1,7 @@
 """The kernel against the oracle: every cell, both dtypes, tails of every size, masks, states, directions."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,20 @@ def test_against_the_oracle(rng, name, dtype):
                 expected = scan(cell, x, mask, state, options)
             # The promise is for sums of the usual length: one of n rounded terms strays by about sqrt(n) roundings.
             assert_same(actual, expected, BOUND[np.dtype(dtype)] * max(1, np.sqrt(max(D, H) / 256)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", sorted(CELLS))
+def test_every_tail(rng, name, dtype):
+    tails = (1, 3, 7, 8, 9, 17)
+    for B, D, H in itertools.product((1, 2, 3, 4, 5, 13), tails, tails):
+        cell = make_cell(rng, CELLS[name], D, H, dtype)
+        options = ScanOptions(*rng.integers(0, 2, 3).astype(bool).tolist())
+        masked, stateful = rng.integers(0, 2, 2).astype(bool)
+        x, mask, state = make_call(rng, cell, B, int(rng.integers(1, 6)), masked=masked, stateful=stateful)
+        actual = scan(cell, x, mask, state, options)
+        with config.device("reference"):
+            assert_same(actual, scan(cell, x, mask, state, options), BOUND[np.dtype(dtype)])
 
 
 @pytest.mark.parametrize("lanes", [4, 8, 16])
