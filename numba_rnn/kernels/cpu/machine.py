@@ -192,7 +192,8 @@ class CPU:
         with _building:
             run = _linear_kernel(lanes, vector_bytes())
         w, b = pack_matrix(kernel, 1, lanes), pack_bias(bias, 1, lanes)
-        compile_for(run, f"linear {kernel.dtype}", kernel, w, b, kernel)  # x and y are matrices too
+        x = y = np.empty((0, 0), kernel.dtype)
+        compile_for(run, f"linear {kernel.dtype}", x, w, b, y)
         return PreparedLinear(w, b, kernel.shape[1], run)
 
     def linear(self, prepared: PreparedLinear, x: Array) -> Array:

@@ -71,6 +71,7 @@ def test_serial_and_parallel_kernels_are_two():
 
 def test_linear_keeps_its_packed_weights(rng):
     w, b = rng.standard_normal((4, 6)).astype("float32"), rng.standard_normal(6).astype("float32")
+    w.flags.writeable = False  # as layers keep their weights: numba takes such an array for another type
     linear = functional.Linear(w, b)
     x = rng.standard_normal((3, 4)).astype("float32")
     y = linear(x)
@@ -78,3 +79,7 @@ def test_linear_keeps_its_packed_weights(rng):
     np.testing.assert_array_equal(linear(x), y)
     assert linear._prepared["cpu"][1].kernel is packed
     np.testing.assert_allclose(y, x @ w + b, atol=1e-5)
+    run = linear._prepared["cpu"][1].run
+    before = len(run.signatures)
+    linear(np.zeros((0, 4), "float32"))
+    assert len(run.signatures) == before == len({sig[0].dtype for sig in run.signatures})
