@@ -18,7 +18,7 @@ from numba_rnn.errors import DTypeError, ShapeError, check_shape
 from numba_rnn.kernels.backend import Backend, CellWeights, Recurrence, ScanOptions
 from numba_rnn.ops.activations import get_activation
 
-__all__ = ["Cell", "ScanOptions", "gru", "linear", "lstm", "prepare", "recurrence_of", "scan", "simple_rnn"]
+__all__ = ["Cell", "Linear", "ScanOptions", "gru", "linear", "lstm", "prepare", "recurrence_of", "scan", "simple_rnn"]
 
 
 class Cell:

@@ -118,9 +118,7 @@ def build_scan(fingerprint, parallel, lanes, gates, first, states, extra, shape,
             zs = HB * gates * lanes  # z (chunk, n, HB, G, lanes): the projected input x W + b
             hs = (HB + 1) * lanes  # h (n, HB + 1, lanes): before the step, and after it at `other`
             cs = HB * tail * lanes  # c (n, HB, S-1, lanes): the other states
-            fs = (
-                span * first * lanes
-            )  # f (n, span, F, lanes): the recurrent products of the first gates, `span` panels a time
+            fs = span * first * lanes  # f (n, span, F, lanes): the recurrent products of the first gates
             rs = span * rest * lanes  # r (n, span, G-F, lanes): those of the other gates
             ws, zo = workspace(chunk * n * zs + 2 * n * hs + n * cs + n * fs + n * rs + n * hs, x)
             ho = zo + chunk * n * zs
