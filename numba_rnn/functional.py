@@ -18,7 +18,19 @@ from numba_rnn.errors import DTypeError, ShapeError, check_shape
 from numba_rnn.kernels.backend import Backend, CellWeights, Recurrence, ScanOptions
 from numba_rnn.ops.activations import get_activation
 
-__all__ = ["Cell", "Linear", "ScanOptions", "gru", "linear", "lstm", "prepare", "recurrence_of", "scan", "simple_rnn"]
+__all__ = [
+    "Cell",
+    "Linear",
+    "ScanOptions",
+    "gru",
+    "linear",
+    "lstm",
+    "prepare",
+    "recurrence_of",
+    "scan",
+    "simple_rnn",
+    "step_mask",
+]
 
 
 class Cell:
@@ -155,15 +167,24 @@ def scan(
     if T == 0:
         raise ShapeError(f"`x` has no time steps. Expected: (B, T, D) with T at least 1. Received: {x.shape}.")
     if mask is not None:
-        mask = np.asarray(mask)
-        if mask.ndim == 3 and mask.shape[2] == 1:
-            mask = mask[:, :, 0]
-        check_shape("mask", mask, "B T", "A mask has one entry a row and step.", B=B, T=T)
-        mask = _plain(mask, np.dtype(np.bool_))
+        mask = step_mask(mask, B, T)
     if initial_state is not None:
         initial_state = _checked_state(cell, initial_state, B)
     backend, prepared = cell.prepared()
     return backend.scan(prepared, x, mask, initial_state, options)
+
+
+def step_mask(mask: Any, B: int, T: int) -> Array:
+    """A mask (B, T) or (B, T, 1) of any numbers as booleans (B, T).
+
+    Raises:
+        ShapeError: it has another shape.
+    """
+    mask = np.asarray(mask)
+    if mask.ndim == 3 and mask.shape[2] == 1:
+        mask = mask[:, :, 0]
+    check_shape("mask", mask, "B T", "A mask has one entry a row and step.", B=B, T=T)
+    return _plain(mask, np.dtype(np.bool_))
 
 
 def _plain(x: Array, dtype: np.dtype[Any]) -> Array:

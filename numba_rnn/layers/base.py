@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import wraps
 from typing import Any, ClassVar
 
 import numpy as np
 
 from numba_rnn.errors import DTypeError, ShapeError
+from numba_rnn.layers.calling import in_training, signature_of, training_scope
 from numba_rnn.layers.dtypes import policy_config, policy_name
 from numba_rnn.layers.masks import MaskedArray, get_mask, set_mask, without_mask
 from numba_rnn.layers.serialization import decode, deserialize, is_reading, serialize
@@ -23,11 +23,14 @@ __all__ = ["Layer"]
 
 
 class Layer(Weighted):
-    """What every layer and model is. A subclass says how to make its weights and how to run on arrays.
+    """What every layer and model is; subclass it for one of your own, as with Keras.
 
-    To override: `create_weights(input_shape)`, `call(inputs, ...)`; `compute_output_spec` where running on zeros would be dear;
-    `compute_mask` where masks are made or changed; `config_keys`, the constructor's arguments that a file holds, and `child_keys`,
-    those among them that are layers; `config_extras`, what `from_config` takes beyond the constructors' named arguments.
+    To override: `build(self, input_shape)`, which makes the weights with `add_weight`; `call(self, inputs, ...)`, which gets
+    arrays, and `training` and `mask` if it takes them; `get_config`; `compute_mask` where masks are made or changed (`supports_masking`);
+    `compute_output_shape` where running on zeros would not show the shape.
+
+    The library's own layers also declare `config_keys`, the constructor's arguments that a file holds; `child_keys`, those among
+    them that are layers; `config_extras`, what `from_config` takes beyond the constructors' named arguments.
 
     Args:
         activity_regularizer, trainable, autocast: kept for Keras' sake.
@@ -42,11 +45,17 @@ class Layer(Weighted):
     config_keys: ClassVar[tuple[str, ...]] = ()
     child_keys: ClassVar[tuple[str, ...]] = ()
     config_extras: ClassVar[tuple[str, ...]] = ()
-    input_ndim: ClassVar[int | None] = None
-    input_min_ndim: ClassVar[int] = 0
+    input_ndim: int | None = None
+    input_min_ndim: int = 0
     supports_masking = False
-    makes_mask = False  # returns a mask even for an input without one
     sees_masks = False  # `call` gets arrays with their masks still on them
+    _building = False
+    _fast_ndim = -1  # the rank of a plain array that `__call__` hands on without another look; -1: none
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            setattr(cls, "build", _once(vars(cls)["build"]))  # noqa: B010 (a type checker sees an assignment to a method)
 
     def __init__(
         self,
@@ -68,20 +77,32 @@ class Layer(Weighted):
         self._np_dtype = np.dtype(self.dtype)
         self.build_shape: Any = None  # what it was built for, which a config records
         self._warned = False  # that it destroys masks
-        self._fast_ndim = -1  # the rank of a plain array that `__call__` hands on without another look; -1: none
 
     # Building
 
-    def build(self, input_shape: Any = None) -> None:
-        """Make the weights for inputs of this shape, batch included; nothing happens the second time."""
-        if not self.built:
-            with name_scope(self.name):
-                self.create_weights(input_shape)
-            self.built = True
-            self.build_shape = input_shape
+    def build(self, *input_shape: Any, **input_shapes: Any) -> None:
+        """Make the weights for inputs of this shape, batch included; nothing happens the second time.
 
-    def create_weights(self, input_shape: Any) -> None:
-        """Make the weights for inputs of this shape; layers without any leave it alone."""
+        Override it as `build(self, input_shape)`, or with a parameter for each input, `build(self, a_shape, b_shape)` for
+        `call(self, a, b)`. Layers without weights of their own leave it alone: it runs `call` on zeros where layers inside have
+        still to make theirs.
+        """
+        shape = _first(input_shape, input_shapes)
+        if shape is not None and not all(layer.built for layer in self.sublayers()):
+            with name_scope(self.name):
+                infer(self.call, _spec_of_shape(shape, self.dtype))
+        self.built, self.build_shape = True, shape
+
+    def _build_for(self, bound: dict[str, Any]) -> None:
+        shapes = {f"{name}_shape": map_structure(_shape, value) for name, value in bound.items() if _has_tensor(value)}
+        wanted = [name for name in signature_of(type(self).build).parameters if name in shapes]
+        first = map_structure(_shape, next(iter(bound.values()), None))
+        if type(self).build is Layer.build:
+            self.built, self.build_shape = True, first  # the layers inside are built as they are called
+        elif len(wanted) > 1:
+            self.build(**{name: shapes[name] for name in wanted})
+        else:
+            self.build(first)
 
     # Calling
 
@@ -92,51 +113,73 @@ class Layer(Weighted):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run on arrays, or record a node for symbolic tensors. The arguments are those of `call`.
 
+        `training=True` reaches every layer inside; without it layers run as for inference.
+
         Raises:
             ShapeError: the input has the wrong rank or size.
             DTypeError: the input is neither numbers nor booleans.
-            ValueError: an argument that is no array; `training=True` where training would change the result.
+            ValueError: an argument that is no array.
         """
         if not kwargs and len(args) == 1:
             x = args[0]
-            if type(x) is np.ndarray and x.ndim == self._fast_ndim and x.dtype is self._np_dtype:
+            if type(x) is np.ndarray and x.ndim == self._fast_ndim and x.dtype is self._np_dtype and not in_training():
                 return self.call(x)
+        if "_own_weights" not in vars(self):
+            raise RuntimeError(
+                f"In layer {type(self).__name__}, you forgot to call `super().__init__()` as the first statement of `__init__()`."
+            )
         return self._checked_call(args, kwargs)
 
     def _checked_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if kwargs.pop("training", None):
-            self._refuse_training()
+        takes = signature_of(type(self).call).parameters
+        training = kwargs.get("training")
+        if "training" not in takes:
+            kwargs.pop("training", None)
         args = tuple(map_structure(self._tensor, a) for a in args)
         kwargs = {k: map_structure(self._cast, v) for k, v in kwargs.items()}
-        bound = _signature(type(self).call).bind(*args, **kwargs).arguments
+        bound = signature_of(type(self).call).bind(*args, **kwargs).arguments
         first_name, first = next(iter(bound.items()), ("inputs", None))  # type: str, Any
         if bound:
             self.check_input(first)
-        self.build(map_structure(_shape, first))
-        takes_mask = "mask" in _signature(type(self).call).parameters
-        if takes_mask and bound.get("mask") is None and [k for k, v in bound.items() if _has_tensor(v)] == [first_name]:
-            mask = map_structure(get_mask, first)
-            if any(m is not None for m in flatten(mask)):
-                bound["mask"] = kwargs["mask"] = mask
+        if not self.built:
+            self._build_for(bound)
+        tensors = [k for k, v in bound.items() if _has_tensor(v)]
+        for name, source in [("mask", first_name)] if tensors == [first_name] else [(f"{k}_mask", k) for k in tensors]:
+            if name in takes and bound.get(name) is None:
+                mask = map_structure(get_mask, bound[source])
+                if any(m is not None for m in flatten(mask)):
+                    bound[name] = kwargs[name] = mask
         mask = bound.get("mask")
         if mask is None:
             mask = map_structure(get_mask, first)
         masked = any(m is not None for m in flatten(mask))
-        if is_symbolic(bound):
-            outputs = record(self, args, kwargs, self.compute_output_spec(**bound))
-        else:
-            seen = bound if self.sees_masks else {k: map_structure(without_mask, v) for k, v in bound.items()}
-            outputs = self.call(**seen)
-            # From now on a plain array of this rank goes straight to `call`.
-            if type(first) in {np.ndarray, MaskedArray} and not self.makes_mask:
-                self._fast_ndim = first.ndim
-        if masked and not self.supports_masking and not takes_mask and not self._warned:
+        if training is None:
+            training = in_training()
+            if training is not None and "training" in takes:
+                bound["training"] = training
+        with name_scope(self.name), training_scope(training):
+            if is_symbolic(bound):
+                shapes = {k: v for k, v in bound.items() if k != "training"}  # which changes no shape
+                outputs = record(self, args, kwargs, self.compute_output_spec(**shapes))
+            else:
+                outputs = self.call(**(bound if self.sees_masks else map_structure(without_mask, dict(bound))))
+        new_mask = self.compute_mask(first, mask) if self.supports_masking else None
+        if any(m is not None for m in flatten(new_mask)):
+            outputs = self._with_masks(outputs, new_mask)
+        elif type(first) in {np.ndarray, MaskedArray} and self._needs_no_checks:
+            self._fast_ndim = first.ndim  # from now on a plain array of this rank goes straight to `call`
+        if masked and not self.supports_masking and "mask" not in takes and not self._warned:
             self._warned = True
             if not is_reading():
                 self._warn_of_lost_mask()
-        if self.supports_masking and (masked or self.makes_mask):
-            outputs = self._with_masks(outputs, self.compute_mask(first, mask))
         return outputs
+
+    @property
+    def _needs_no_checks(self) -> bool:
+        """Whether the only argument of a call, a plain array of the right rank, may go straight to `call`."""
+        training = signature_of(type(self).call).parameters.get("training")
+        own_masks = type(self).compute_mask.__module__.startswith(f"{__package__.split('.')[0]}.")
+        return self.built and own_masks and not (training is not None and training.default is True)
 
     def _warn_of_lost_mask(self) -> None:
         warnings.warn(
@@ -213,15 +256,6 @@ class Layer(Weighted):
         pairs: Iterator[Any] = iter(kept)
         return map_structure(lambda x: set_mask(x, next(pairs)), outputs)
 
-    def _refuse_training(self) -> None:
-        differs = self.training_differs()
-        if differs is not None:
-            raise ValueError(f"`training=True` is not supported yet: {differs}. Call without it for inference.")
-
-    def training_differs(self) -> str | None:
-        """Why a call in training mode would give other numbers, in words; None where it would not."""
-        return next((why for layer in self.sublayers() if (why := layer.training_differs())), None)
-
     @property
     def output(self) -> Any:
         """The symbolic result of the layer's only recorded call.
@@ -254,6 +288,9 @@ class Layer(Weighted):
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """The symbolic result of a call; found by running on zeros unless a layer knows better."""
+        if type(self).compute_output_shape is not Layer.compute_output_shape:
+            shape = self.compute_output_shape(*(map_structure(_shape, a) for a in args or list(kwargs.values())[:1]))
+            return _spec_of_shape(shape, self.compute_dtype)
         return infer(self.call, *args, **kwargs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -292,11 +329,34 @@ class Layer(Weighted):
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
-@cache
-def _signature(call: Callable[..., Any]) -> inspect.Signature:
-    """Of a class's `call`, without `self`."""
-    signature = inspect.signature(call)
-    return signature.replace(parameters=list(signature.parameters.values())[1:])
+def _once(build: Callable[..., None]) -> Callable[..., None]:
+    """A class's `build`, made to run once, under the layer's name, and to leave no weights behind where it fails."""
+
+    @wraps(build)
+    def build_once(self: Layer, *args: Any, **kwargs: Any) -> None:
+        if self._building:  # a subclass's `build` calls its parent's
+            build(self, *args, **kwargs)
+            return
+        if self.built:
+            return
+        before = len(self._own_weights)
+        self._building = True
+        try:
+            with name_scope(self.name):
+                build(self, *args, **kwargs)
+        except BaseException:
+            del self._own_weights[before:]
+            raise
+        finally:
+            self._building = False
+        self.built = True
+        self.build_shape = _first(args, kwargs)
+
+    return build_once
+
+
+def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return next(iter([*args, *kwargs.values()]), None)
 
 
 def _shape(x: Any) -> Any:

@@ -94,20 +94,20 @@ class Bidirectional(Layer):
                 f'{backward.output_size} backward. Use "concat" or None.'
             )
 
-    def create_weights(self, input_shape: Any) -> None:
+    def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
         """The weights of both layers."""
-        self.forward_layer.build(input_shape)
-        self.backward_layer.build(input_shape)
+        self.forward_layer.build(sequences_shape)
+        self.backward_layer.build(sequences_shape)
 
-    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None) -> Any:
+    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = None) -> Any:
         """Run over sequences (B, T, D)."""
         ahead = back = None
         if initial_state is not None:
             self._check_states(initial_state)
             half = len(initial_state) // 2
             ahead, back = initial_state[:half], initial_state[half:]
-        y, *states = self._parts(self.forward_layer.call(sequences, ahead, mask))
-        y_rev, *states_rev = self._parts(self.backward_layer.call(sequences, back, mask))
+        y, *states = self._parts(self.forward_layer.call(sequences, ahead, mask, bool(training)))
+        y_rev, *states_rev = self._parts(self.backward_layer.call(sequences, back, mask, bool(training)))
         merged = self._merge(y, y_rev[:, ::-1] if self.return_sequences else y_rev)
         if not self.return_state:
             return merged
@@ -164,20 +164,21 @@ class Bidirectional(Layer):
         both = self.forward_layer.states, self.backward_layer.states
         return None if None in both else (*both[0], *both[1])
 
-    def reset_state(self) -> None:
-        """Set the states kept between calls to zero.
+    def reset_state(self, rows: Any = None) -> None:
+        """Set the states kept between calls to zero: of all sequences, or of these rows of the batch.
 
         Raises:
             AttributeError: the layer keeps none.
+            IndexError: there is no such row.
         """
         if not self.stateful:
             raise AttributeError("Layer must be stateful.")
-        self.forward_layer.reset_state()
-        self.backward_layer.reset_state()
+        self.forward_layer.reset_state(rows)
+        self.backward_layer.reset_state(rows)
 
-    def reset_states(self) -> None:
+    def reset_states(self, rows: Any = None) -> None:
         """The same, by its old name."""
-        self.reset_state()
+        self.reset_state(rows)
 
     def describe_kernels(self) -> list[str]:
         """Which kernels run both directions, and why."""

@@ -11,15 +11,17 @@ from numba_rnn._typing import Array
 from numba_rnn.cells import GRU, GRU_RESET_BEFORE, LSTM, SIMPLE_RNN, CellSpec
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
+from numba_rnn.layers.cell_dropout import DropoutRNNCell
 from numba_rnn.layers.options import activation_of, forwarded, function_of, positive_units, share_of
 from numba_rnn.layers.registry import register
 from numba_rnn.layers.weight import Derived, Weight
+from numba_rnn.ops import matmul
 from numba_rnn.ops.symbolic import SymbolicTensor
 
 __all__ = ["GRUCell", "LSTMCell", "RecurrentCell", "SimpleRNNCell"]
 
 
-class RecurrentCell(Layer):
+class RecurrentCell(DropoutRNNCell, Layer):
     """What the cells have in common. Weights: kernel (D, G*H), recurrent_kernel (H, G*H), bias (G*H,) or (2, G*H)."""
 
     config_keys: ClassVar[tuple[str, ...]] = (
@@ -89,7 +91,7 @@ class RecurrentCell(Layer):
         """H."""
         return self.units
 
-    def create_weights(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any) -> None:
         """The weights for inputs (B, D)."""
         width = len(self.spec.gates) * self.units
         self.kernel = self.add_weight((input_shape[-1], width), self.kernel_initializer, name="kernel")
@@ -100,6 +102,11 @@ class RecurrentCell(Layer):
             shape = (2, width) if self.spec.recurrent_bias else (width,)
             self.bias = self.add_weight(shape, self.first_bias, name="bias")
         self._prepared = Derived(self._prepare, self.kernel, self.recurrent_kernel, self.bias)
+
+    def _choose_implementation(self, implementation: int) -> None:
+        """Keras' 1 computes gate by gate, each with a mask of its own, and states are only dropped so."""
+        self.implementation = 1 if self.recurrent_dropout else implementation
+        self.dropout_mask_count = len(self.spec.gates) if self.implementation == 1 else None
 
     def first_bias(self, shape: Any, dtype: Any) -> Array:
         """What the bias starts as."""
@@ -130,15 +137,63 @@ class RecurrentCell(Layer):
             raise ValueError("`batch_size` must be given: the initial states have one row a sequence.")
         return [np.zeros((batch_size, self.units), self.dtype) for _ in self.spec.states]
 
-    def call(self, inputs: Any, states: Any) -> tuple[Array, list[Array]]:
-        """One step: inputs (B, D), states (B, H) each; returns the output (B, H) and the list of new states."""
+    def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Array, list[Array]]:
+        """One step: inputs (B, D), states (B, H) each; returns the output (B, H) and the list of new states.
+
+        With `training` the masks of `get_dropout_mask` and `get_recurrent_dropout_mask` apply, drawn after a reset.
+        """
         if inputs.ndim != 2:
             raise ShapeError(
                 f"Cell '{self.name}' takes one step at a time. Expected: (B, D). Received: {inputs.shape}."
             )
         states = tuple(states) if isinstance(states, (list, tuple)) else (states,)
+        if training and self.drops_each_gate:
+            return self._step_with_dropout(np.asarray(inputs, self.dtype), states)
+        if training:
+            inputs = self.drop(inputs, inputs)
         output, new = functional.scan(self.prepared(), np.ascontiguousarray(inputs)[:, None], None, states)
         return output, list(new)
+
+    @property
+    def drops_each_gate(self) -> bool:
+        """Whether training drops other inputs for each gate, or states: then a step is no longer the kernels'."""
+        return self.recurrent_dropout > 0 or (self.dropout > 0 and self.dropout_mask_count is not None)
+
+    def drop(self, inputs: Array, step_input: Array) -> Array:
+        """Inputs (B, ..., D), dropped as at a step (B, D) where all gates see the same."""
+        if not self._is_applied(self.dropout):
+            return inputs
+        mask = self.get_dropout_mask(np.asarray(step_input, self.dtype))
+        return inputs * mask.reshape(len(mask), *(1,) * (inputs.ndim - 2), -1)
+
+    def _is_applied(self, rate: float) -> bool:
+        # Keras' gated cells ignore a rate of exactly 1.
+        return 0 < rate < 1 or (rate == 1 and len(self.spec.gates) == 1)
+
+    def _step_with_dropout(self, inputs: Array, states: tuple[Array, ...]) -> tuple[Array, list[Array]]:
+        """The step written out gate by gate, the gates' inputs and states dropped before their products."""
+        weights, spec = self.prepared().weights, self.spec
+        H, G = self.units, len(spec.gates)
+        x_masks = self.get_dropout_mask(inputs) if self._is_applied(self.dropout) else None
+        h_masks = self.get_recurrent_dropout_mask(states[0]) if self._is_applied(self.recurrent_dropout) else None
+
+        def dropped(value: Array, masks: Any, gate: int) -> Array:
+            return value if masks is None else value * (masks[gate] if isinstance(masks, list) else masks)
+
+        def product(value: Array, kernel: Array, bias: Array, gate: int) -> Array:
+            block = slice(gate * H, (gate + 1) * H)
+            return matmul(value, kernel[:, block]) + bias[block]
+
+        act, rec = self._functions
+        x = [product(dropped(inputs, x_masks, g), weights.kernel, weights.bias, g) for g in range(G)]
+        r: list[Array] = []
+        for g in range(G):
+            h = dropped(states[0], h_masks, g)
+            if spec.gate is not None and spec.first is not None and g >= spec.first:
+                h = spec.gate(act, rec, x, r, (h, *states[1:]), weights.extra)
+            r.append(product(h, weights.recurrent_kernel, weights.recurrent_bias, g))
+        new = spec.update(act, rec, x, r, states, weights.extra)
+        return new[0], list(new)
 
     def compute_output_spec(self, inputs: Any, states: Any) -> Any:
         """Shapes of one step."""
@@ -148,12 +203,6 @@ class RecurrentCell(Layer):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """A step has no mask."""
         return None
-
-    def training_differs(self) -> str | None:
-        """Dropout."""
-        if self.dropout or self.recurrent_dropout:
-            return f"cell '{self.name}' would drop out (dropout={self.dropout}, recurrent_dropout={self.recurrent_dropout})"
-        return super().training_differs()
 
 
 @register
@@ -188,9 +237,10 @@ class LSTMCell(RecurrentCell):
         dropout: float = 0.0, recurrent_dropout: float = 0.0, seed: int | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         options = forwarded(locals())
-        self.implementation = options.pop("implementation", 2)
+        implementation = options.pop("implementation", 2)
         self.unit_forget_bias = options.pop("unit_forget_bias")
         super().__init__(**options)
+        self._choose_implementation(implementation)
 
     def first_bias(self, shape: Any, dtype: Any) -> Array:
         """Ones for the forget gate where `unit_forget_bias`, whatever the initializer gives elsewhere."""
@@ -215,9 +265,10 @@ class GRUCell(RecurrentCell):
         recurrent_dropout: float = 0.0, reset_after: bool = True, seed: int | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         options = forwarded(locals())
-        self.implementation = options.pop("implementation", 2)
+        implementation = options.pop("implementation", 2)
         self.reset_after = bool(options.pop("reset_after"))
         super().__init__(**options)
+        self._choose_implementation(implementation)
 
     @property
     def spec(self) -> CellSpec:

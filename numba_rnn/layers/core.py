@@ -63,7 +63,7 @@ class Dense(Layer):
         self.bias: Weight | None = None
         self._linear: Derived[functional.Linear]
 
-    def create_weights(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any) -> None:
         """kernel (D, H) and bias (H,)."""
         self.kernel = self.add_weight((input_shape[-1], self.units), self.kernel_initializer, name="kernel")
         if self.use_bias:
@@ -121,13 +121,13 @@ class Embedding(Layer):
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings_regularizer, self.embeddings_constraint = embeddings_regularizer, embeddings_constraint
         self.quantization_config = None
-        self.supports_masking = self.makes_mask = self.mask_zero
+        self.supports_masking = self.mask_zero
         self.embeddings: Weight | None = None
         if weights is not None:
             self.build()
             self.set_weights(weights if isinstance(weights, (list, tuple)) else [weights])
 
-    def create_weights(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any = None) -> None:
         """embeddings (input_dim, output_dim), whatever the input's shape."""
         self.embeddings = self.add_weight(
             (self.input_dim, self.output_dim), self.embeddings_initializer, name="embeddings"
@@ -162,7 +162,6 @@ class Masking(Layer):
 
     config_keys = ("mask_value",)
     supports_masking = True
-    makes_mask = True
 
     def __init__(self, mask_value: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -23,11 +23,6 @@ class _Dropping(Layer):
         """The input's."""
         return SymbolicTensor(inputs.shape, inputs.dtype)
 
-    def training_differs(self) -> str | None:
-        """It would drop."""
-        value = getattr(self, self.strength)
-        return f"layer '{self.name}' would drop out ({self.strength}={value})" if value else None
-
 
 class _Rated(_Dropping):
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:

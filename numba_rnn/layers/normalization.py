@@ -94,7 +94,7 @@ class LayerNormalization(_Normalization):
             gamma_constraint, **kwargs,
         )  # fmt: skip
 
-    def create_weights(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any) -> None:
         """gamma and beta, each of the sizes along `axis`."""
         shape = tuple(input_shape[a] for a in self.axes(len(input_shape)))
         if self.scale or self.rms_scaling:
@@ -142,7 +142,7 @@ class BatchNormalization(_Normalization):
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
 
-    def create_weights(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any) -> None:
         """gamma, beta, moving_mean, moving_variance, each of the size along `axis`."""
         shape = tuple(input_shape[a] for a in self.axes(len(input_shape)))
         if self.scale:
@@ -162,7 +162,3 @@ class BatchNormalization(_Normalization):
             factor = factor * self.spread(self.gamma, x)
         y: Array = (x - self.spread(self.moving_mean, x)) * factor
         return y if self.beta is None else y + self.spread(self.beta, x)
-
-    def training_differs(self) -> str | None:
-        """It would use the batch's own statistics."""
-        return f"layer '{self.name}' would use the batch's own statistics" if self.trainable else None

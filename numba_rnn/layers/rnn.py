@@ -12,11 +12,23 @@ from numba_rnn._typing import Array
 from numba_rnn.errors import ShapeError
 from numba_rnn.functional import ScanOptions
 from numba_rnn.layers.base import Layer
+from numba_rnn.layers.cell_dropout import DropoutRNNCell
 from numba_rnn.layers.cells import RecurrentCell
 from numba_rnn.layers.registry import register
-from numba_rnn.layers.stacked import StackedRNNCells, check_cell
+from numba_rnn.layers.stacked import (
+    StackedRNNCells,
+    build_cell,
+    check_cell,
+    output_size,
+    run_cell,
+    runs_in_kernels,
+    state_specs,
+    zero_states,
+)
+from numba_rnn.layers.state import assign_states, make_states, reset_states
+from numba_rnn.layers.stepping import step_through
 from numba_rnn.ops.symbolic import SymbolicTensor
-from numba_rnn.ops.tree import flatten
+from numba_rnn.ops.tree import flatten, map_structure, pack
 
 __all__ = ["RNN"]
 
@@ -28,8 +40,15 @@ OPTIONS = {flags: ScanOptions(*flags) for flags in itertools.product((False, Tru
 class RNN(Layer):
     """Runs a cell over sequences. Arguments as Keras'.
 
+    The library's own cells, and stacks of them, run in its kernels. Any other object with `call(inputs, states)`, which returns the
+    output and the list of new states, and `state_size` (a whole number, or a list of one a state) is stepped in Python.
+
     Call with sequences (B, T, D), `initial_state` (one array (B, H) a state; nested lists for stacked cells) and `mask` (B, T).
     Returns (B, H), or (B, T, H) in processing order with `return_sequences`; with `return_state` a tuple, the states after it.
+    `training=True` drops inputs and states as the cell's `dropout` and `recurrent_dropout` say.
+
+    Attributes:
+        states: what a `stateful` layer keeps between calls, None until its first; each can be read as an array, and assigned.
 
     Raises:
         ValueError: `cell` is no cell.
@@ -46,7 +65,8 @@ class RNN(Layer):
         "cell",
     )
     child_keys: ClassVar[tuple[str, ...]] = ("cell",)
-    input_ndim = 3
+    input_ndim: int | None = 3
+    input_min_ndim = 3
     supports_masking = True
 
     def __init__(
@@ -69,49 +89,56 @@ class RNN(Layer):
         self.go_backwards, self.stateful, self.unroll = bool(go_backwards), bool(stateful), bool(unroll)
         self.zero_output_for_mask = bool(zero_output_for_mask)
         self.states: list[Any] | None = None
+        self._stacked = isinstance(cell, StackedRNNCells)
+        self._in_kernels = all(runs_in_kernels(one) for one in self._cells)
+        if not self._in_kernels:
+            self.input_ndim = None  # a cell of one's own may take inputs of any rank
 
     @property
-    def _cells(self) -> list[RecurrentCell]:
+    def _cells(self) -> list[Any]:
         return self.cell.cells if isinstance(self.cell, StackedRNNCells) else [self.cell]
 
     @property
     def state_size(self) -> list[Any]:
         """One size a state (a list of them a cell where cells are stacked)."""
         size = self.cell.state_size
-        return list(size) if isinstance(size, list) else [size]
+        return list(size) if isinstance(size, (list, tuple)) else [size]
 
     @property
     def output_size(self) -> int:
         """H."""
-        size: int = self.cell.output_size
-        return size
+        return output_size(self.cell)
 
-    def create_weights(self, input_shape: Any) -> None:
+    def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
         """The cell's weights for sequences (B, T, D); the states, where they are kept between calls."""
-        self.cell.build((input_shape[0], *input_shape[2:]))
+        build_cell(self.cell, (sequences_shape[0], *sequences_shape[2:]))
         if self.stateful:
-            if input_shape[0] is None:
+            if sequences_shape[0] is None:
                 raise ValueError(
                     "When using `stateful=True` in a RNN, the batch size must be static. Found dynamic batch size: "
-                    f"sequence.shape={tuple(input_shape)}"
+                    f"sequence.shape={tuple(sequences_shape)}"
                 )
-            self.states = self.get_initial_state(input_shape[0])
+            self.states = make_states(self.get_initial_state(sequences_shape[0]), self.compute_dtype)
 
     def get_initial_state(self, batch_size: int) -> list[Any]:
         """Zeros: one array (B, H) a state, or one list of them a cell where cells are stacked."""
-        states: list[Any] = self.cell.get_initial_state(batch_size)
-        return states
+        states = zero_states(self.cell, batch_size, self.compute_dtype)
+        return list(states) if isinstance(states, (list, tuple)) else [states]
 
-    def reset_state(self) -> None:
-        """Set the states kept between calls to zero."""
+    def reset_state(self, rows: Any = None) -> None:
+        """Set the states kept between calls to zero: of all sequences, or of these rows of the batch.
+
+        Raises:
+            IndexError: there is no such row.
+        """
         if self.states is not None:
-            self.states = self.get_initial_state(len(flatten(self.states)[0]))
+            reset_states(self.states, rows)
 
-    def reset_states(self) -> None:
+    def reset_states(self, rows: Any = None) -> None:
         """The same, by its old name."""
-        self.reset_state()
+        self.reset_state(rows)
 
-    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None) -> Any:
+    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
         """Run over sequences (B, T, D)."""
         if self.stateful:
             initial_state = self._kept(sequences, initial_state)
@@ -122,24 +149,26 @@ class RNN(Layer):
                 f"`mask` of layer '{self.name}' must be an array (B, T), true where a step counts. Received: {type(mask).__name__}."
             )
         options = OPTIONS[self.go_backwards, self.return_sequences, self.zero_output_for_mask]
-        cell = self.cell
         states: Any
         try:
-            if isinstance(cell, StackedRNNCells):
-                y, states = self._scan_stack(cell.cells, sequences, initial_state, mask, options)
+            if not self._in_kernels or (training and any(cell.drops_each_gate for cell in self._cells)):
+                y, states = self._step(sequences, initial_state, mask, training, options)
+            elif self._stacked:
+                y, states = self._scan_stack(sequences, initial_state, mask, training, options)
             else:
-                y, states = functional.scan(cell.prepared(), sequences, mask, initial_state, options)
+                y, states = _scan(self.cell, sequences, initial_state, mask, training, options)
         except ShapeError as error:
             raise ShapeError(f"Layer '{self.name}' ({type(self).__name__}): {error}") from None
+        if training:
+            _reset_dropout(self._cells)
         if self.stateful:
-            self.states = list(states)
+            assign_states(self.states, states)
         return (y, *states) if self.return_state else y
 
     def _scan_stack(
-        self, cells: list[RecurrentCell], x: Any, initial_state: Any, mask: Any, options: ScanOptions
+        self, x: Any, initial_state: Any, mask: Any, training: bool, options: ScanOptions
     ) -> tuple[Array, list[list[Array]]]:
-        if not cells:
-            raise ValueError(f"Layer '{self.name}' has no cells to run.")
+        cells: list[RecurrentCell] = self.cell.cells
         given = None if initial_state is None else self._per_cell(cells, initial_state)
         states = []
         y = np.asarray(x)
@@ -148,7 +177,7 @@ class RNN(Layer):
             # Only the first cell turns time round: its outputs come in processing order, and so must the mask from then on.
             backwards = options.go_backwards and k == 0
             step = OPTIONS[backwards, not last or options.return_sequences, last and options.zero_output_for_mask]
-            y, after = functional.scan(cell.prepared(), y, mask, None if given is None else given[k], step)
+            y, after = _scan(cell, y, None if given is None else given[k], mask, training, step)
             if backwards and mask is not None:
                 mask = np.flip(mask, 1)
             states.append(list(after))
@@ -164,36 +193,85 @@ class RNN(Layer):
         arrays = iter(flat)
         return [tuple(next(arrays) for _ in range(n)) for n in counts]
 
+    def _step(
+        self, x: Any, initial_state: Any, mask: Any, training: bool, options: ScanOptions
+    ) -> tuple[Array, list[Any]]:
+        """Run the cell step by step in Python."""
+        B, T = x.shape[:2]
+        if T == 0:
+            raise ShapeError(f"`x` has no time steps. Expected: (B, T, ...) with T at least 1. Received: {x.shape}.")
+        if mask is not None:
+            mask = functional.step_mask(mask, B, T)
+        dtype = getattr(self.cell, "compute_dtype", self.compute_dtype)
+        states = self.get_initial_state(B)
+        if initial_state is not None:
+            states = self._like(states, initial_state, dtype)
+
+        def step(inputs: Array, states: Any) -> tuple[Any, Any]:
+            return run_cell(self.cell, inputs, states, training)
+
+        return step_through(step, np.asarray(x, dtype), states, mask, options, self._np_dtype)
+
+    def _like(self, zeros: list[Any], initial_state: Any, dtype: str) -> list[Any]:
+        given, wanted = flatten(initial_state), flatten(zeros)
+        shapes = [tuple(np.shape(s)) for s in given], [s.shape for s in wanted]
+        if shapes[0] != shapes[1]:
+            raise ShapeError(
+                f"`initial_state` does not fit the cell. Expected: arrays {shapes[1]}. Received: {shapes[0]}."
+            )
+        return list(pack(zeros, [np.asarray(s, dtype) for s in given]))
+
     def _kept(self, sequences: Any, initial_state: Any) -> Any:
         if self.states is None:
-            self.states = self.get_initial_state(len(sequences))
-        B = len(flatten(self.states)[0])
+            self.states = make_states(self.get_initial_state(len(sequences)), self.compute_dtype)
+        B = flatten(self.states)[0].shape[0]
         if len(sequences) != B:
             raise ShapeError(
                 "If an RNN is stateful, the batch size of the input sequences must be the same as the batch size of the initial "
                 f"state. \n- Expected batch size: {B} \n- Received batch size: {len(sequences)}"
             )
-        return self.states if initial_state is None else initial_state
+        return map_structure(lambda s: s.value, self.states) if initial_state is None else initial_state
 
     def compute_output_spec(self, sequences: Any, initial_state: Any = None, mask: Any = None) -> Any:
         """Shapes of the result."""
-        B, T, D = sequences.shape
-        first = self._cells[0].kernel if self.built and self._cells else None
+        B, T = sequences.shape[:2]
+        first = self._cells[0].kernel if self.built and self._in_kernels else None
         if first is not None:
-            self.check_features((B, T, D), -1, first.shape[0])
+            self.check_features(sequences.shape, -1, first.shape[0])
         shape = (B, T, self.output_size) if self.return_sequences else (B, self.output_size)
         y = SymbolicTensor(shape, self.compute_dtype)
-        if not self.return_state:
-            return y
-        per_cell = [[SymbolicTensor((B, c.units), self.compute_dtype) for _ in c.spec.states] for c in self._cells]
-        if not isinstance(self.cell, StackedRNNCells):
-            return (y, *per_cell[0])
-        return (y, *(s if len(s) > 1 else s[0] for s in per_cell))
+        return (y, *state_specs(self.state_size, B, self.compute_dtype)) if self.return_state else y
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The input's, where there is an output a step; states have none."""
-        return flatten(mask)[0] if self.return_sequences else None
+        mask = flatten(mask)[0] if self.return_sequences else None
+        return [mask, *(None for _ in self.state_size)] if self.return_state else mask
+
+    def warmup(self) -> None:
+        """Compile the kernels of the cells that run in them."""
+        for cell in self._cells if self._in_kernels else ():
+            cell.warmup()
 
     def describe_kernels(self) -> list[str]:
         """Which kernel runs each cell, and why."""
-        return [cell.describe_kernel() for cell in self._cells]
+        if self._in_kernels:
+            return [cell.describe_kernel() for cell in self._cells]
+        return [
+            f"{type(cell).__name__}: stepped in Python (not one of the library's own cells)" for cell in self._cells
+        ]
+
+
+def _scan(
+    cell: RecurrentCell, x: Any, initial_state: Any, mask: Any, training: bool, options: ScanOptions
+) -> tuple[Array, tuple[Array, ...]]:
+    if training and x.shape[1]:
+        x = cell.drop(x, x[:, 0])
+    return functional.scan(cell.prepared(), x, mask, initial_state, options)
+
+
+def _reset_dropout(cells: list[Any]) -> None:
+    for cell in cells:
+        if isinstance(cell, DropoutRNNCell):
+            cell.reset_dropout_masks()
+        elif isinstance(cell, StackedRNNCells):
+            _reset_dropout(cell.cells)

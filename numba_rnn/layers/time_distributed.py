@@ -51,7 +51,7 @@ class TimeDistributed(Layer):
                 f"{tuple(inputs.shape)}"
             )
 
-    def create_weights(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any) -> None:
         """The layer's weights for one step."""
         self.layer.build((input_shape[0], *input_shape[2:]))
 

@@ -69,7 +69,7 @@ class Functional(Model):
         own = {id(node) for node in self._graph.nodes}
         return [node for node in operation._inbound_nodes if id(node) in own]
 
-    def call(self, inputs: Any, mask: Any = None) -> Any:
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """Run the graph."""
         flat = self.standardize(inputs)
         if mask is not None:
@@ -135,10 +135,6 @@ class Functional(Model):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The outputs carry their own."""
         return None
-
-    def training_differs(self) -> str | None:
-        """A layer's reason."""
-        return Layer.training_differs(self)
 
     def get_config(self) -> dict[str, Any]:
         """Name, layers, nodes, inputs and outputs, as Keras writes them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from numba_rnn.layers.calling import in_training
 from numba_rnn.ops.symbolic import Node, Operation, SymbolicTensor
 from numba_rnn.ops.tree import flatten, map_structure
 
@@ -62,6 +63,8 @@ class Graph:
                 result = call(values[step.source])
             else:
                 args, kwargs = map_structure(lambda a: values[a] if type(a) is _Slot else a, [step.args, step.kwargs])
+                if "training" in kwargs and (symbolic or in_training() is not None):
+                    del kwargs["training"]  # what a call of the model says goes before what was recorded
                 result = call(*args, **kwargs)
             if step.target >= 0:
                 values[step.target] = result
@@ -76,7 +79,8 @@ def _step(node: Node, slots: dict[int, _Slot]) -> Step:
         return slots[id(leaf)] if isinstance(leaf, SymbolicTensor) else leaf
 
     args, kwargs = map_structure(slot_of, [list(node.args), node.kwargs])
-    kwargs = {k: v for k, v in kwargs.items() if not (k == "mask" and v is None)}
+    # Without these a call means the same, and may take the short way.
+    kwargs = {k: v for k, v in kwargs.items() if not (k in {"mask", "training"} and not isinstance(v, _Slot) and not v)}
     alone = len(args) == 1 and not kwargs and type(args[0]) is _Slot
     targets = tuple(slots[id(t)] for t in node.output_tensors)
     single = isinstance(node.outputs, SymbolicTensor)

@@ -77,7 +77,7 @@ class Sequential(Model):
             elif isinstance(first, Functional) or (isinstance(first, Sequential) and first._functional is not None):
                 self.build(first.input_shape)
 
-    def create_weights(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any) -> None:
         """Chain the layers from an input of this shape."""
         if not self._layers:
             raise ValueError(
@@ -131,9 +131,9 @@ class Sequential(Model):
         """The calls of a layer that belong to this model."""
         return self.graph.own_nodes(operation)
 
-    def call(self, inputs: Any, mask: Any = None) -> Any:
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """Run the layers."""
-        return self.graph.call(inputs, mask)
+        return self.graph.call(inputs, training, mask)
 
     def compute_output_spec(self, inputs: Any, mask: Any = None) -> Any:
         """The shape of the output."""

@@ -197,14 +197,6 @@ def test_dropout_rate(rate: Any) -> None:
         layers.Dropout(rate)
 
 
-def test_training_mode(x: Any) -> None:
-    with pytest.raises(ValueError, match="would drop out"):
-        layers.Dropout(0.5)(x, training=True)
-    np.testing.assert_array_equal(layers.Dropout(0.0)(x, training=True), x)
-    with pytest.raises(ValueError, match="own statistics"):
-        layers.TimeDistributed(layers.BatchNormalization())(x, training=True)
-
-
 def test_input_arguments() -> None:
     with pytest.raises(ValueError, match="You must pass a `shape` argument"):
         layers.Input()

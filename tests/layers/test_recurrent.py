@@ -131,14 +131,6 @@ def test_stateful(rng: np.random.Generator) -> None:
         layers.GRU(2, stateful=True)(layers.Input((4, 3)))
 
 
-def test_training_is_never_ignored(rng: np.random.Generator) -> None:
-    x = rng.normal(size=(B, T, D)).astype("float32")
-    gru = layers.GRU(H)
-    np.testing.assert_array_equal(gru(x, training=True), gru(x))
-    with pytest.raises(ValueError, match=r"`training=True` is not supported yet: cell 'gru_cell' would drop out"):
-        layers.GRU(H, dropout=0.5)(x, training=True)
-
-
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [

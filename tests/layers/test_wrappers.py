@@ -114,15 +114,6 @@ def test_cells_step_like_their_layer(x: Any) -> None:
 def test_stack_refuses(x: Any) -> None:
     with pytest.raises(ValueError, match="Argument `cell` should have a `call` method"):
         layers.RNN(3)
-
-    class Own:
-        state_size = 3
-
-        def call(self, inputs: Any, states: Any) -> Any:
-            return inputs, states
-
-    with pytest.raises(NotImplementedError, match="Cells of your own"):
-        layers.RNN(Own())
     with pytest.raises(ShapeError, match="must hold 3 arrays"):
         layers.RNN([layers.GRUCell(3), layers.LSTMCell(3)])(x, initial_state=[x[:, 0, :3]])
 

@@ -1,0 +1,37 @@
+"""What a layer's methods take, and what a call hands on to the calls inside it: whether it is for training."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from functools import cache
+from typing import Any
+
+__all__ = ["in_training", "signature_of", "training_scope"]
+
+_training: ContextVar[bool | None] = ContextVar("training", default=None)
+
+# None where nobody has said: a layer then keeps its own default. Bound once, since every call of a layer asks.
+in_training = _training.get
+
+
+@contextlib.contextmanager
+def training_scope(training: bool | None) -> Iterator[None]:
+    """Inside, layers that are not told otherwise run with this `training`; None leaves things as they are."""
+    if training is None:
+        yield
+        return
+    token = _training.set(bool(training))
+    try:
+        yield
+    finally:
+        _training.reset(token)
+
+
+@cache
+def signature_of(method: Callable[..., Any]) -> inspect.Signature:
+    """Of a class's method, without `self`."""
+    signature = inspect.signature(method)
+    return signature.replace(parameters=list(signature.parameters.values())[1:])

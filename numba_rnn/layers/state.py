@@ -1,0 +1,42 @@
+"""A state that a layer keeps between calls, and what can be done with a structure of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numba_rnn.layers.weight import Weight
+from numba_rnn.ops.tree import flatten, map_structure
+
+__all__ = ["State", "assign_states", "make_states", "reset_states"]
+
+
+class State(Weight):
+    """An array (B, H) that a stateful layer carries from one call to the next: no weight, so never saved."""
+
+    __slots__ = ()
+
+
+def make_states(initial: Any, dtype: str) -> Any:
+    """A `State` for each array of the structure, starting as that array."""
+    return map_structure(lambda x: State("rnn_state", x.shape, dtype, lambda *_: x, trainable=False), initial)
+
+
+def assign_states(states: Any, values: Any) -> None:
+    """Give each state the value at its place."""
+    for state, value in zip(flatten(states), flatten(values), strict=True):
+        state.assign(value)
+
+
+def reset_states(states: Any, rows: Any = None) -> None:
+    """Set the states to zero, or only these rows of them.
+
+    Raises:
+        IndexError: there is no such row.
+    """
+    for state in flatten(states):
+        value = np.zeros(state.shape, state.dtype) if rows is None else state.numpy()
+        if rows is not None:
+            value[rows if isinstance(rows, slice) else np.asarray(rows)] = 0
+        state.assign(value)
