@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from numba_rnn.layers.base import Layer
+from numba_rnn.layers.registry import find_own
 from numba_rnn.layers.serialization import deserialize
 from numba_rnn.ops.activations import get_activation
 
@@ -19,7 +20,7 @@ def forwarded(names: dict[str, Any]) -> dict[str, Any]:
 
 
 def activation_of(identifier: Any) -> Any:
-    """A layer's `activation=`: a name, a callable, None, a layer, or a file's description of one.
+    """A layer's `activation=`: a name (Keras' own or a registered one), a callable, None, a layer, or a file's description of one.
 
     Raises:
         ValueError: no activation has that name.
@@ -28,6 +29,7 @@ def activation_of(identifier: Any) -> Any:
         if identifier.get("class_name") != "function":
             return deserialize(identifier)
         identifier = identifier.get("config")
+    identifier = find_own(identifier) or identifier
     return identifier if isinstance(identifier, Layer) else get_activation(identifier)[1]
 
 

@@ -1,4 +1,4 @@
-"""Objects to Keras' JSON and back. What a file may name is in the allow-list (`registry.LAYERS`); nothing else is ever made."""
+"""Objects to Keras' JSON and back. What a file may name is in the allow-list (`registry`); nothing else is ever made."""
 
 from __future__ import annotations
 
@@ -12,30 +12,40 @@ import numpy as np
 
 from numba_rnn.errors import ModelFileError
 from numba_rnn.initializers import Stored
-from numba_rnn.layers.registry import LAYERS
+from numba_rnn.layers.registry import LAYERS, custom_object_scope, find_own, get_registered_name
 from numba_rnn.ops.activations import get_activation
 
-__all__ = ["decode", "deserialize", "is_reading", "reading", "serialize"]
+__all__ = ["decode", "deserialize", "is_reading", "reading", "serialize", "writing"]
 
 _version: ContextVar[tuple[int, int] | None] = ContextVar("keras_version", default=None)
-_custom: ContextVar[dict[str, type] | None] = ContextVar("custom_objects", default=None)
 _shared: ContextVar[dict[Any, Any] | None] = ContextVar("shared_objects", default=None)
+_written: ContextVar[dict[int, dict[str, Any]] | None] = ContextVar("written_objects", default=None)
 _RECURRENT_WRAPPERS = {"RNN", "SimpleRNN", "LSTM", "GRU", "Bidirectional", "TimeDistributed"}
 
 
 @contextlib.contextmanager
-def reading(version: tuple[int, int], custom_objects: dict[str, type] | None = None) -> Iterator[None]:
+def reading(version: tuple[int, int], custom_objects: dict[str, Any] | None = None) -> Iterator[None]:
     """Inside, `deserialize` reads a file as this version of Keras wrote it and makes the user's own classes too.
 
     An object that occurs several times in the file is made once.
     """
-    tokens = _version.set(version), _custom.set(custom_objects), _shared.set({})
+    tokens = _version.set(version), _shared.set({})
+    try:
+        with custom_object_scope(custom_objects):
+            yield
+    finally:
+        _version.reset(tokens[0])
+        _shared.reset(tokens[1])
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """Inside, `serialize` marks the configs of a layer that occurs several times as those of one object."""
+    token = _written.set({})
     try:
         yield
     finally:
-        _version.reset(tokens[0])
-        _custom.reset(tokens[1])
-        _shared.reset(tokens[2])
+        _written.reset(token)
 
 
 def is_reading() -> bool:
@@ -44,17 +54,15 @@ def is_reading() -> bool:
 
 
 def serialize(value: Any) -> Any:
-    """Keras' JSON for a constructor's argument: a layer or initializer, an activation, plain data."""
+    """Keras' JSON for a constructor's argument: a layer or initializer, an activation, plain data.
+
+    Raises:
+        ValueError: a function without a name of its own.
+    """
     if isinstance(value, Stored):
         return value.description
     if hasattr(value, "get_config"):
-        return {
-            "module": getattr(value, "keras_module", "keras.layers"),
-            "class_name": getattr(value, "keras_class_name", type(value).__name__),
-            "config": value.get_config(),
-            "registered_name": getattr(value, "keras_registered_name", None),
-            **_build_config(value),
-        }
+        return _marked(value, {**_identity(value), "config": value.get_config(), **_build_config(value)})
     if isinstance(value, (list, tuple)):
         return [serialize(v) for v in value]
     if isinstance(value, dict):
@@ -64,11 +72,47 @@ def serialize(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if callable(value):
-        name, _ = get_activation(value)
-        if name is None:
-            raise ValueError(f"Only Keras' own activations can be written to a config. Received: {value}.")
-        return name
+        return get_activation(value)[0] or _own_function(value)
     return value
+
+
+def _identity(value: Any) -> dict[str, Any]:
+    cls = type(value)
+    if _is_ours(cls):
+        return {
+            "module": getattr(value, "keras_module", "keras.layers"),
+            "class_name": getattr(value, "keras_class_name", cls.__name__),
+            "registered_name": getattr(value, "keras_registered_name", None),
+        }
+    return {"module": _module(cls), "class_name": cls.__name__, "registered_name": get_registered_name(cls)}
+
+
+def _is_ours(cls: type) -> bool:
+    return cls.__module__.split(".")[0] == __name__.split(".")[0]
+
+
+def _module(value: Any) -> str | None:
+    return None if value.__module__ == "__main__" else value.__module__
+
+
+def _own_function(value: Any) -> dict[str, Any]:
+    name = get_registered_name(value) if hasattr(value, "__name__") else ""
+    if not name or name == "<lambda>":
+        raise ValueError(
+            f"A config holds functions by their names, and this one has none. Expected: Keras' own, or a function made with `def`. "
+            f"Received: {value}."
+        )
+    return {"module": _module(value), "class_name": "function", "config": name, "registered_name": name}
+
+
+def _marked(value: Any, config: dict[str, Any]) -> dict[str, Any]:
+    """The config, with the same number as the other configs of this object, where there are others."""
+    written = _written.get()
+    if written is not None and hasattr(value, "_inbound_nodes"):
+        first = written.setdefault(id(value), config)
+        if first is not config:
+            config["shared_object_id"] = first.setdefault("shared_object_id", list(written).index(id(value)) + 1)
+    return config
 
 
 def _build_config(value: Any) -> dict[str, Any]:
@@ -109,8 +153,7 @@ def deserialize(config: Any) -> Any:
     registered, identity, shared = config.get("registered_name"), config.get("shared_object_id"), _shared.get()
     if shared is not None and isinstance(identity, (int, str)) and identity in shared:
         return shared[identity]
-    custom = _custom.get() or {}
-    own = next((custom[key] for key in (registered, name) if isinstance(key, str) and key in custom), None)
+    own = find_own(registered) or find_own(name)
     cls: Any = own or LAYERS.get(name)
     if cls is None or (own is None and _is_foreign(name, config.get("module"), registered)):
         raise ModelFileError(_unknown(name, config.get("module"), registered))
@@ -165,6 +208,9 @@ def _unknown(name: str, module: Any, registered: Any) -> str:
     if name == "Lambda":
         return "The file holds a Lambda layer, whose Python code this library never runs. Rebuild the model with named layers."
     if _is_foreign(name, module, registered):
-        return f"The file holds {registered or name!r} (module {module!r}), its author's own class: pass it in `custom_objects`."
+        return (
+            f"The file holds {registered or name!r} (module {module!r}), its author's own class: pass it in `custom_objects`, or "
+            "register it with `register_keras_serializable`."
+        )
     where = f" (module {module!r})" if module else ""
     return f"The file holds the class {name!r}{where}, which this library does not have. It has: {', '.join(sorted(LAYERS))}."

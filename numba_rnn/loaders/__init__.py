@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from numba_rnn.errors import ModelFileError
-from numba_rnn.loaders.hdf5 import is_whole_model, load_h5, load_h5_weights
-from numba_rnn.loaders.keras_v3 import load_archive, load_archive_weights
+from numba_rnn.loaders.hdf5 import h5_bytes, is_whole_model, load_h5, load_h5_weights
+from numba_rnn.loaders.keras_v3 import archive_bytes, load_archive, load_archive_weights, weights_bytes
 from numba_rnn.loaders.safety import HDF5_SIGNATURE, check_source, open_hdf5
 from numba_rnn.loaders.weights import load_layout
+from numba_rnn.loaders.writing import check_target, replace_file
 
-__all__ = ["load_model", "load_weights"]
+__all__ = ["load_model", "load_weights", "save_model", "save_weights"]
 
 
 def load_model(
@@ -86,6 +88,66 @@ def load_weights(model: Any, filepath: str | os.PathLike[str]) -> None:
                 load_h5_weights(model, file, check_names=False)
             else:
                 load_layout(model, file, check_names=False)
+
+
+def save_model(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+    """Write a model, config and weights, to a file that Keras 3.15 loads.
+
+    Args:
+        model: a `Sequential` or `Model`, or one of your own class with a `get_config`.
+        filepath: ends in `.keras`, or in `.h5` for Keras' older format of whole models.
+        overwrite: whether a file that is there is replaced, in one step: it stays as it was until the new one is whole.
+
+    Source: `keras.saving.save_model`.
+
+    Raises:
+        ValueError: another extension, or the model holds something that no config can hold.
+        FileExistsError: the file exists, with `overwrite=False`.
+        FileNotFoundError: the folder does not exist.
+        TypeError: `filepath` is neither a string nor a path.
+    """
+    path = _path(filepath)
+    if path.suffix not in {".keras", ".h5", ".hdf5"}:
+        raise ValueError(
+            "Invalid filepath extension for saving. Please add either a `.keras` extension for the native Keras format "
+            f"(recommended) or a `.h5` extension. Received: filepath={path}."
+        )
+    check_target(path, overwrite)
+    if not model.built:
+        warnings.warn(
+            "You are saving a model that has not yet been built. It might not contain any weights yet. Consider building the model "
+            "first by calling it on some data.",
+            stacklevel=4,
+        )
+    replace_file(path, archive_bytes(model) if path.suffix == ".keras" else h5_bytes(model))
+
+
+def save_weights(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+    """Write a built model's weights to a file that Keras 3.15 reads with `load_weights`.
+
+    Args:
+        model: built.
+        filepath: ends in `.weights.h5`.
+        overwrite: as for `save_model`.
+
+    Source: `keras.saving.save_weights`.
+
+    Raises:
+        ValueError: another extension, or the model has no weights yet.
+        FileExistsError: the file exists, with `overwrite=False`.
+        FileNotFoundError: the folder does not exist.
+        TypeError: `filepath` is neither a string nor a path.
+    """
+    path = _path(filepath)
+    if not path.name.endswith(".weights.h5"):
+        raise ValueError(f"The filename must end in `.weights.h5`. Received: filepath={path}")
+    check_target(path, overwrite)
+    if not model.built:
+        raise ValueError(
+            "You are saving a model that has not yet been built. Try building the model first by calling it on some data or by "
+            "using `build()`."
+        )
+    replace_file(path, weights_bytes(model))
 
 
 def _path(filepath: Any) -> Path:

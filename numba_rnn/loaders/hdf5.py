@@ -2,25 +2,73 @@
 
 from __future__ import annotations
 
+import io
+import json
 from typing import Any
 
 import h5py
+import numpy as np
 
 from numba_rnn.errors import ModelFileError
 from numba_rnn.layers.weight import Weight
-from numba_rnn.loaders.keras_v3 import check_version
+from numba_rnn.loaders.keras_v3 import check_version, dialect, model_config
 from numba_rnn.loaders.safety import attribute, look_over, parse_json, text_attribute
 from numba_rnn.loaders.weights import assign, check_shapes
 from numba_rnn.models import deserialize_model
 
-__all__ = ["is_whole_model", "load_h5", "load_h5_weights"]
+__all__ = ["h5_bytes", "is_whole_model", "load_h5", "load_h5_weights"]
 
-ROOT = "model_weights"
+ROOT, TOP = "model_weights", "top_level_model_weights"
+HEADER = 64512  # bytes that an HDF5 attribute may have: an object's header holds 64 kB (Keras leaves as much room)
 
 
 def is_whole_model(file: h5py.File) -> bool:
     """Whether an HDF5 file holds a whole model, not weights alone."""
     return attribute(file, "model_config") is not None
+
+
+def h5_bytes(model: Any) -> bytes:
+    """A whole-model `.h5` of the model.
+
+    Raises:
+        ValueError: the model holds something that no config can hold, or a config too long for this format.
+    """
+    memory = io.BytesIO()
+    config = json.dumps(model_config(model))
+    if len(config) > HEADER:
+        raise ValueError(
+            f"The config of model '{model.name}' is too long for an `.h5` file. Expected: at most {HEADER} bytes. Received: "
+            f"{len(config)}. Save it as `.keras`."
+        )
+    with h5py.File(memory, "w") as file:
+        file.attrs["keras_version"], file.attrs["backend"] = dialect(model), "tensorflow"
+        file.attrs["model_config"] = config
+        root = file.create_group(ROOT)
+        root.attrs["keras_version"], root.attrs["backend"] = dialect(model), "tensorflow"
+        _write_names(root, "layer_names", [layer.name for layer in model.layers])
+        for layer in model.layers:
+            _write_weights(root.create_group(layer.name), layer.trainable_weights + layer.non_trainable_weights)
+        _write_weights(root.create_group(TOP), [])
+    return memory.getvalue()
+
+
+def _write_weights(group: h5py.Group, weights: list[Weight]) -> None:
+    # Names are for people, only their order counts: numbered, since layers in different nested models may share theirs.
+    names = [f"{weight.path}_{n}" for n, weight in enumerate(weights)]
+    _write_names(group, "weight_names", names)
+    for name, weight in zip(names, weights, strict=True):
+        group[name] = weight.value
+
+
+def _write_names(group: h5py.Group, attr: str, names: list[str]) -> None:
+    """A list of names, cut into `attr0`, `attr1`, ... where it is too long for an attribute."""
+    array = np.asarray([name.encode() for name in names] or np.empty(0, "S1"))
+    parts = -(-array.nbytes // HEADER)
+    if parts <= 1:
+        group.attrs[attr] = array
+        return
+    for n, part in enumerate(np.array_split(array, min(2 * parts, len(array)))):
+        group.attrs[f"{attr}{n}"] = part
 
 
 def load_h5(file: h5py.File, custom_objects: dict[str, type] | None = None) -> Any:
@@ -47,7 +95,7 @@ def load_h5_weights(model: Any, file: h5py.File, *, check_names: bool) -> None:
     if root is None:
         raise ModelFileError(f"The HDF5 file has no group {ROOT!r}. It is damaged: copy or save it again.")
     stored: list[tuple[str, list[h5py.Dataset]]] = []
-    for name in [*_names(root, "layer_names"), "top_level_model_weights"]:
+    for name in [*_names(root, "layer_names"), TOP]:
         group = contents.groups.get(f"{ROOT}/{name}")
         if group is None:
             raise ModelFileError(

@@ -1,18 +1,81 @@
-"""The `.keras` file: a zip archive of which `metadata.json`, `config.json` and `model.weights.h5` are read."""
+"""The `.keras` file: a zip archive of `metadata.json`, `config.json` and `model.weights.h5`, of which no more is read."""
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import h5py
+
 from numba_rnn.errors import ModelFileError
+from numba_rnn.layers.serialization import serialize, writing
 from numba_rnn.loaders.safety import open_hdf5, parse_json, read_members
-from numba_rnn.loaders.weights import load_layout
+from numba_rnn.loaders.weights import load_layout, places, save_layout
 from numba_rnn.models import deserialize_model
 
-__all__ = ["check_version", "load_archive", "load_archive_weights"]
+__all__ = [
+    "archive_bytes", "check_version", "dialect", "load_archive", "load_archive_weights", "model_config", "weights_bytes",
+]  # fmt: skip
 
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
+NEWEST, NEWER = "3.15.1", "3.16.0"  # what is written
+
+
+def archive_bytes(model: Any) -> bytes:
+    """A `.keras` file of the model: members stored in Keras' order, nothing compressed.
+
+    Raises:
+        ValueError: the model holds something that no config can hold.
+    """
+    metadata = {
+        "keras_version": dialect(model),
+        "date_saved": datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),  # local, as Keras writes it
+        "saved_by": f"numba_rnn {_own_version()}",
+    }
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(METADATA, json.dumps(metadata))
+        archive.writestr(CONFIG, json.dumps(model_config(model)))
+        archive.writestr(WEIGHTS, weights_bytes(model))
+    return memory.getvalue()
+
+
+def model_config(model: Any) -> dict[str, Any]:
+    """The top object of a `config.json`.
+
+    Raises:
+        ValueError: the model holds something that no config can hold.
+    """
+    with writing():
+        config: dict[str, Any] = serialize(model)
+    kept = getattr(model, "file_compile_config", None)
+    return config if kept is None else {**config, "compile_config": kept}
+
+
+def dialect(model: Any) -> str:
+    """The Keras whose rules the model follows: one from a file of 3.16 has recurrent layers that pass no mask on."""
+    newer = any(vars(layer).get("supports_masking", True) is False for layer in places(model).values())
+    return NEWER if newer else NEWEST
+
+
+def weights_bytes(model: Any) -> bytes:
+    """A `.weights.h5` file of the model."""
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+        save_layout(model, file)
+    return memory.getvalue()
+
+
+def _own_version() -> str:
+    try:
+        return version("numba_rnn")
+    except PackageNotFoundError:
+        return "of a checkout"
 
 
 def load_archive(path: Path, custom_objects: dict[str, type] | None = None) -> Any:
@@ -22,8 +85,8 @@ def load_archive(path: Path, custom_objects: dict[str, type] | None = None) -> A
         ModelFileError: the file is damaged, unsafe, or holds something this library does not run.
     """
     members = read_members(path, (METADATA, CONFIG, WEIGHTS))
-    version = check_version(parse_json(members[METADATA], METADATA).get("keras_version"))
-    model = deserialize_model(parse_json(members[CONFIG], CONFIG), version, custom_objects)
+    written_by = check_version(parse_json(members[METADATA], METADATA).get("keras_version"))
+    model = deserialize_model(parse_json(members[CONFIG], CONFIG), written_by, custom_objects)
     with open_hdf5(members[WEIGHTS]) as file:
         load_layout(model, file, check_names=True)
     return model

@@ -230,14 +230,18 @@ def _checked_dataset(path: str, dataset: h5py.Dataset) -> h5py.Dataset:
     return dataset
 
 
-def read_array(dataset: h5py.Dataset) -> Array:
+def read_array(dataset: h5py.Dataset, wanted: str = "f") -> Array:
     """The numbers of a dataset that was looked over and whose shape was compared; bfloat16 becomes float32.
 
+    Args:
+        dataset: from `look_over`.
+        wanted: NumPy's letter for the kind of dtype that a weight has: whole numbers are read only into whole numbers.
+
     Raises:
-        ModelFileError: no floating point numbers, or they cannot be read.
+        ModelFileError: no floating point numbers where they are wanted, or they cannot be read.
     """
     kind = dataset.dtype
-    if kind.kind == "f":
+    if kind.kind in {"f", wanted} and kind.kind in "fiub":
         with _damaged(f"The HDF5 dataset {dataset.name!r}"):
             return np.asarray(dataset[()])
     if (

@@ -10,54 +10,85 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import h5py
+import numpy as np
 
 from numba_rnn.errors import ModelFileError
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.weight import Weight
 from numba_rnn.loaders.safety import look_over, read_array, text_attribute
+from numba_rnn.models import Functional, Model, Sequential
 from numba_rnn.ops.naming import snake_case
 
-__all__ = ["assign", "check_shapes", "load_layout", "places"]
+__all__ = ["assign", "check_shapes", "load_layout", "own_weights", "places", "save_layout"]
+
+FACADE = {Layer, Model, Functional, Sequential}
 
 
 def places(model: Layer) -> dict[str, Layer]:
     """The objects of a model under their paths in a weight file, the model itself under `""`."""
     found: dict[str, Layer] = {}
-    visited: set[int] = set()
-    _place(model, "", found, visited)
+    _place(model, "", found, {})
     return found
 
 
-def _place(layer: Layer, path: str, found: dict[str, Layer], visited: set[int]) -> None:
-    if id(layer) in visited:
+def _place(value: Any, path: str, found: dict[str, Layer], visited: dict[int, Any]) -> None:
+    if not isinstance(value, (Layer, list, tuple, dict)) or id(value) in visited:
         return
-    visited.add(id(layer))
-    found[path] = layer
-    for name, child in _children(layer):
+    visited[id(value)] = value  # kept, so that no other object gets its id meanwhile
+    if isinstance(value, Layer):
+        found[path] = value
+    for name, child in _children(value) if isinstance(value, Layer) else _numbered(value):
         _place(child, f"{path}/{name}".removeprefix("/"), found, visited)
 
 
-def _children(layer: Layer) -> Iterator[tuple[str, Layer]]:
-    # A model's layers come first; private attributes come last, since they may hold the same objects again.
-    attributes: dict[str, Any] = {"layers": layer.layers} if hasattr(layer, "layers") else {}
-    attributes |= {name: vars(layer)[name] for name in sorted(vars(layer), key=lambda n: (n.startswith("_"), n))}
-    for name, value in attributes.items():
-        if isinstance(value, Layer):
-            yield name, value
-        elif isinstance(value, (list, tuple, dict)):
-            yield from ((f"{name}/{own}", child) for own, child in _numbered(value))
+def _children(layer: Layer) -> Iterator[tuple[str, Any]]:
+    """The attributes in Keras' order: by name, private ones last, whose objects mostly have been found by then.
+
+    A graph's `layers` come first. Those of a model with a `call` of its own are one attribute among the others, so what is
+    called `dense` lies at `dense` and what is called `output_dense` lies at `layers/dense`.
+    """
+    kind = next(cls for cls in type(layer).__mro__ if cls in FACADE)
+    if kind in {Sequential, Functional}:
+        yield "layers", layer.layers  # type: ignore[attr-defined]
+    for name in sorted(set(dir(layer)) - _inherited(kind), key=lambda n: (n.startswith("_"), n)):
+        try:
+            yield name, getattr(layer, name)
+        except Exception:  # a property of the user's may raise anything
+            continue
 
 
-def _numbered(items: Iterable[Any]) -> Iterator[tuple[str, Layer]]:
+@cache
+def _inherited(kind: type) -> frozenset[str]:
+    """What every object of the facade's class has: not the user's, and holding no layers but those found otherwise."""
+    plain = Sequential(name="plain") if kind is Sequential else Layer(name="plain")
+    return frozenset({*dir(kind), *vars(plain)} - ({"layers"} if kind is Model else set()))
+
+
+def _numbered(items: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     used: Counter[str] = Counter()
     for child in items.values() if isinstance(items, dict) else items:
-        if isinstance(child, Layer):
-            name = snake_case(type(child).__name__)
+        if isinstance(child, (Layer, list, tuple, dict)):
+            name = snake_case(type(child).__name__) if isinstance(child, Layer) else "container"
             yield (f"{name}_{used[name]}" if used[name] else name), child
             used[name] += 1
+
+
+def own_weights(layer: Layer) -> list[Weight]:
+    """A layer's own weights in a file's order: trainable ones first."""
+    return sorted(layer._own_weights, key=lambda weight: not weight.trainable)
+
+
+def save_layout(model: Layer, file: h5py.File) -> None:
+    """Write a built model's weights into an empty file in this layout."""
+    for path, layer in places(model).items():
+        group = file.create_group(f"{path}/vars".removeprefix("/"))
+        group.attrs["name"] = layer.name
+        for n, weight in enumerate(own_weights(layer)):
+            group[str(n)] = weight.value
 
 
 def load_layout(model: Layer, file: h5py.File, *, check_names: bool) -> None:
@@ -78,9 +109,10 @@ def load_layout(model: Layer, file: h5py.File, *, check_names: bool) -> None:
         group = f"{path}/vars".removeprefix("/")
         if check_names and group in contents.groups:
             _check_name(layer, group, text_attribute(contents.groups[group], "name"))
-        stored = [found.pop(key) for n in range(len(layer._own_weights)) if (key := f"{group}/{n}") in found]
-        check_shapes(layer.name, group, layer._own_weights, stored)
-        pairs += zip(layer._own_weights, stored, strict=True)
+        weights = own_weights(layer)
+        stored = [found.pop(key) for n in range(len(weights)) if (key := f"{group}/{n}") in found]
+        check_shapes(layer.name, group, weights, stored)
+        pairs += zip(weights, stored, strict=True)
     # The optimizer and metrics lie beside `layers`; before Keras 3.1, random seeds lay within.
     extra = [key for key in sorted(found) if key.startswith(("layers/", "vars/")) and "seed_generator" not in key]
     if extra:
@@ -116,6 +148,6 @@ def check_shapes(layer: str, where: str, weights: list[Weight], stored: list[h5p
 
 def assign(pairs: Iterable[tuple[Weight, h5py.Dataset]]) -> None:
     """Read every dataset, then assign them all."""
-    arrays = [(weight, read_array(dataset)) for weight, dataset in pairs]
+    arrays = [(weight, read_array(dataset, np.dtype(weight.dtype).kind)) for weight, dataset in pairs]
     for weight, array in arrays:
         weight.assign(array)

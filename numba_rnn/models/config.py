@@ -56,12 +56,11 @@ def graph_config(model: Any) -> dict[str, Any]:
         assert tensor._keras_history is not None
         return reference(tensor, 1 if _counts_from_one(tensor._keras_history.operation) else 0)
 
-    layers = [
-        {**serialize(op), "name": op.name, "inbound_nodes": [call(n) for n in model.own_nodes(op) if n.input_tensors]}
-        for op in model.operations
-    ]
+    layers = {op: serialize(op) for op in model.operations}
+    for op, config in layers.items():  # in place: a config may get the mark of a shared layer later
+        config.update(name=op.name, inbound_nodes=[call(n) for n in model.own_nodes(op) if n.input_tensors])
     return {
-        "layers": layers,
+        "layers": list(layers.values()),
         "input_layers": map_structure(end, model.input),
         "output_layers": map_structure(end, model.output),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["load_model", "load_weights", "set_loaders"]
+__all__ = ["load_model", "load_weights", "save_model", "save_weights", "set_loaders"]
 
 _find_loaders: Callable[[], Any]
 
@@ -40,3 +40,13 @@ def load_model(
 def load_weights(model: Any, filepath: Any) -> None:
     """Fill a model from a file; see `numba_rnn.loaders.load_weights`."""
     _find_loaders().load_weights(model, filepath)
+
+
+def save_model(model: Any, filepath: Any, overwrite: bool = True) -> None:
+    """Write a model to a `.keras` or `.h5` file; see `numba_rnn.loaders.save_model`."""
+    _find_loaders().save_model(model, filepath, overwrite)
+
+
+def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
+    """Write a model's weights to a `.weights.h5` file; see `numba_rnn.loaders.save_weights`."""
+    _find_loaders().save_weights(model, filepath, overwrite)

@@ -96,7 +96,7 @@ class Model(Layer):
         return self._plain_call(map_structure(np.asarray, x))
 
     def _plain_call(self, x: Any) -> Any:
-        outputs = map_structure(lambda y: np.asarray(without_mask(y)), self(x))
+        outputs = map_structure(lambda y: np.asarray(without_mask(y)), self(x, training=False))
         return outputs[0] if isinstance(outputs, list) and len(outputs) == 1 else outputs
 
     def summary(
@@ -131,6 +131,26 @@ class Model(Layer):
         raise NotImplementedError(
             "Training is not there yet: train with Keras, save the model, and load it here to run it."
         )
+
+    def save(self, filepath: Any, overwrite: bool = True) -> None:
+        """Write the model, config and weights, to a file that Keras 3.15 loads: `model.keras`, or `model.h5` for its older format.
+
+        Raises:
+            ValueError: another extension, or the model holds something that no config can hold.
+            FileExistsError: the file exists, with `overwrite=False`.
+            FileNotFoundError: the folder does not exist.
+        """
+        files.save_model(self, filepath, overwrite)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Write the weights to a `.weights.h5` file that Keras 3.15 reads with `load_weights`.
+
+        Raises:
+            ValueError: another extension, or the model has no weights yet: call it once, or `build` it.
+            FileExistsError: the file exists, with `overwrite=False`.
+            FileNotFoundError: the folder does not exist.
+        """
+        files.save_weights(self, filepath, overwrite)
 
     def load_weights(self, filepath: Any) -> None:
         """Read the weights from a `.weights.h5`, `.keras` or whole-model `.h5` file; nothing changes unless all of them fit.
