@@ -26,8 +26,8 @@ class Layer(Weighted):
     """What every layer and model is; subclass it for one of your own, as with Keras.
 
     To override: `build(self, input_shape)`, which makes the weights with `add_weight`; `call(self, inputs, ...)`, which gets
-    arrays, and `training` and `mask` if it takes them; `get_config`; `compute_mask` where masks are made or changed (`supports_masking`);
-    `compute_output_shape` where running on zeros would not show the shape.
+    arrays, and `training` and `mask` if it takes them; `get_config`; `compute_mask` where masks are made or changed
+    (`supports_masking`); `compute_output_shape` where running on zeros would not show the shape.
 
     The library's own layers also declare `config_keys`, the constructor's arguments that a file holds; `child_keys`, those among
     them that are layers; `config_extras`, what `from_config` takes beyond the constructors' named arguments.
