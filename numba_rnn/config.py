@@ -1,4 +1,4 @@
-"""What a user may set once for the whole process: device, threads, vector width, disk cache."""
+"""What a user may set once for the whole process: device, threads, vector width, disk cache, the default float."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Settings", "device", "set_threads", "settings"]
+__all__ = ["Settings", "device", "epsilon", "floatx", "set_epsilon", "set_floatx", "set_threads", "settings"]
 
 DEVICES = ("auto", "cpu", "reference")
+FLOATS = ("float16", "float32", "float64")
 
 
 @dataclass
@@ -21,12 +22,16 @@ class Settings:
         threads: the most threads a call may use; 0 for as many as numba has (`NUMBA_RNN_THREADS`).
         lanes: float32 lanes of a SIMD vector, 4, 8 or 16; 0 for the host's own (`NUMBA_RNN_LANES`).
         cache: keep compiled kernels on disk (`NUMBA_RNN_CACHE`, 0 or 1).
+        floatx: the float of arrays, variables and layers that were not told another (`set_floatx`).
+        epsilon: the small number that keeps a divisor from zero (`set_epsilon`).
     """
 
     device: str = "auto"
     threads: int = 0
     lanes: int = 0
     cache: bool = True
+    floatx: str = "float32"
+    epsilon: float = 1e-7
 
 
 def _choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
@@ -60,6 +65,32 @@ def set_threads(n: int) -> None:
     if isinstance(n, bool) or not isinstance(n, int) or n < 0:
         raise ValueError(f"`n` must be a whole number of threads, 0 for automatic. Received: {n!r}.")
     settings.threads = n
+
+
+def floatx() -> str:
+    """The float of arrays, variables and layers that were not told another: `"float32"`."""
+    return settings.floatx
+
+
+def set_floatx(value: str) -> None:
+    """Make another float the default of what is made from now on.
+
+    Raises:
+        ValueError: it is none of Keras' floats that NumPy has.
+    """
+    if value not in FLOATS:
+        raise ValueError(f"Unknown `floatx` value: {value}. Expected values are: {', '.join(FLOATS)}.")
+    settings.floatx = value
+
+
+def epsilon() -> float:
+    """The small number that keeps a divisor from zero: 1e-7."""
+    return settings.epsilon
+
+
+def set_epsilon(value: float) -> None:
+    """Make `epsilon()` another number."""
+    settings.epsilon = float(value)
 
 
 @contextlib.contextmanager

@@ -6,13 +6,14 @@ Source: Keras 3.15, `keras.activations`. The oracle runs these in float64; every
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 
 from numba_rnn._typing import Activation, Array
 
-__all__ = ["ELEMENTWISE", "ROW_WISE", "get_activation"]
+__all__ = ["ELEMENTWISE", "NAMES", "ROW_WISE", "get_activation"]
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -210,6 +211,8 @@ _ELEMENTWISE: tuple[Activation, ...] = (
 ELEMENTWISE: dict[str, Activation] = {f.__name__: f for f in _ELEMENTWISE}
 ROW_WISE: dict[str, Activation] = {f.__name__: f for f in (softmax, log_softmax, sparsemax, glu)}
 ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
+# The functions known by name: these, and those of `numba_rnn.ops` that compute the same on whatever they are given.
+NAMES: dict[Hashable, str] = {f: name for name, f in [*ELEMENTWISE.items(), *ROW_WISE.items()]}
 
 
 def get_activation(identifier: str | Activation | None) -> tuple[str | None, Activation]:
@@ -230,9 +233,8 @@ def get_activation(identifier: str | Activation | None) -> tuple[str | None, Act
         if name in ROW_WISE:
             return name, ROW_WISE[name]
     elif callable(identifier):
-        name = getattr(identifier, "__name__", "")
-        known = ELEMENTWISE.get(name) or ROW_WISE.get(name)
-        return (name if known is identifier else None), identifier
+        known = NAMES.get(identifier) if isinstance(identifier, Hashable) else None
+        return (None, identifier) if known is None else get_activation(known)
     raise ValueError(
         f"Could not interpret activation function identifier: {identifier}. "
         f"Expected a callable, None, or one of: {', '.join(sorted([*ELEMENTWISE, *ROW_WISE, *ALIASES]))}."

@@ -13,9 +13,10 @@ import numpy as np
 from numba_rnn.errors import ModelFileError
 from numba_rnn.ops.naming import snake_case, unique_name
 from numba_rnn.ops.symbolic import Operation, SymbolicTensor, infer, is_symbolic, record
-from numba_rnn.ops.tree import flatten
 
-__all__ = ["OPS", "Kind", "Op", "op", "op_from_config"]
+__all__ = ["NUMPY", "OPS", "Kind", "Op", "op", "op_from_config"]
+
+NUMPY = "keras.src.ops.numpy"  # where Keras has most of them
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Kind:
 
     Attributes:
         class_name, module: what Keras calls it in a file.
-        function: what it computes, in NumPy.
-        tensors: how many of its first parameters are tensors (or numbers, or a key); the rest are options.
+        function: what it computes, in NumPy and in Keras' dtypes.
+        tensors: how many of its first parameters are tensors (or numbers, or a key; `*xs` is one); the rest are options.
         signature: of `function`.
     """
 
@@ -41,23 +42,17 @@ class Kind:
         return list(self.signature.parameters.values())[self.tensors :]
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """The result on arrays, in Keras' dtype: 64 bits only where an input has them."""
-        result = self.function(*args, **kwargs)
+        """The result on arrays; infinities and NaN come without a warning, as Keras has it."""
+        with np.errstate(all="ignore"):
+            result = self.function(*args, **kwargs)
+        if type(result) is np.ndarray:
+            return result
         if isinstance(result, (list, tuple)):
-            return [_narrow(np.asarray(r), args) for r in result]
-        return _narrow(np.asarray(result), args)
+            return type(result)(np.asarray(r) for r in result)
+        return np.asarray(result)
 
 
 OPS: dict[str, Kind] = {}
-NARROW = {np.dtype(np.float64): np.dtype(np.float32), np.dtype(np.int64): np.dtype(np.int32)}
-
-
-def _narrow(result: Any, inputs: Any) -> Any:
-    # NumPy widens where Keras does not: int32 and float32 make float64, the sum of int32 is int64.
-    wide = NARROW.get(result.dtype)
-    if wide is None or any(leaf.dtype == result.dtype for leaf in flatten(inputs) if hasattr(leaf, "dtype")):
-        return result
-    return result.astype(wide)
 
 
 class Op(Operation):
@@ -84,7 +79,7 @@ class Op(Operation):
         return {"name": self.name, **self.options}
 
 
-def op(class_name: str, module: str = "keras.src.ops.numpy", tensors: int = 1) -> Callable[..., Callable[..., Any]]:
+def op(class_name: str, module: str = NUMPY, tensors: int = 1) -> Callable[..., Callable[..., Any]]:
     """Decorator: the function becomes the operation that Keras calls `class_name`."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,9 +91,17 @@ def op(class_name: str, module: str = "keras.src.ops.numpy", tensors: int = 1) -
                 return kind.run(*args, **kwargs)
             bound = kind.signature.bind(*args, **kwargs)
             bound.apply_defaults()
-            names = list(bound.arguments)
-            options = {n: _plain(bound.arguments[n]) for n in names[tensors:]}
-            return Op(kind, options)(*(bound.arguments[n] for n in names[:tensors]))
+            given: list[Any] = []
+            options: dict[str, Any] = {}
+            for place, (name, parameter) in enumerate(kind.signature.parameters.items()):
+                value = bound.arguments[name]
+                if place >= tensors:
+                    options[name] = _plain(value)
+                elif parameter.kind is parameter.VAR_POSITIONAL:
+                    given += value
+                else:
+                    given.append(value)
+            return Op(kind, options)(*given)
 
         return call
 

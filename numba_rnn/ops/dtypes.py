@@ -1,20 +1,20 @@
-"""Data types as Keras names and promotes them: 64 bits only where an array has them, and the default float of the process."""
+"""Data types as Keras names and promotes them: Python's numbers give way to arrays, 64 bits come only from 64 bits."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from numba_rnn._typing import Array
+from numba_rnn.config import FLOATS, floatx
 from numba_rnn.errors import DTypeError
 
 __all__ = [
-    "convert", "dtype_of", "epsilon", "float_type", "floatx", "is_float_dtype", "is_int_dtype", "result_type", "set_epsilon",
-    "set_floatx", "standardize_dtype",
+    "common", "convert", "floats", "is_float_dtype", "is_int_dtype", "result_type", "standardize_dtype",
 ]  # fmt: skip
 
-FLOATS = ("float16", "float32", "float64")
 NAMES = frozenset(
     (
         "bool",
@@ -31,36 +31,8 @@ NAMES = frozenset(
         "complex128",
     )
 )
-# What Keras makes of Python's own types, in `dtype=` (its TensorFlow backend's answer).
+# What `dtype=` makes of Python's own types, with Keras' TensorFlow backend.
 PYTHON = {bool: "bool", int: "int64", float: "float32", "int": "int64", "float": "float32"}
-
-_settings: dict[str, Any] = {"floatx": "float32", "epsilon": 1e-7}
-
-
-def floatx() -> str:
-    """The float that layers, variables and conversions have unless told otherwise: `"float32"`."""
-    return _settings["floatx"]
-
-
-def set_floatx(value: str) -> None:
-    """Make another float the default of what is made from now on.
-
-    Raises:
-        ValueError: it is none of `"float16"`, `"float32"`, `"float64"`.
-    """
-    if value not in FLOATS:
-        raise ValueError(f"Unknown `floatx` value: {value}. Expected values are: {', '.join(FLOATS)}.")
-    _settings["floatx"] = str(value)
-
-
-def epsilon() -> float:
-    """The small number that keeps a division from a zero: 1e-7."""
-    return _settings["epsilon"]
-
-
-def set_epsilon(value: float) -> None:
-    """Make `epsilon()` another number."""
-    _settings["epsilon"] = float(value)
 
 
 def standardize_dtype(dtype: Any) -> str:
@@ -71,11 +43,9 @@ def standardize_dtype(dtype: Any) -> str:
     """
     if dtype is None:
         return floatx()
-    try:
-        name = PYTHON.get(dtype, dtype)
-    except TypeError:  # not hashable: no dtype either
-        name = str(dtype)
-    name = getattr(name, "name", None) or getattr(name, "__name__", name)
+    name = dtype.name if isinstance(dtype, np.dtype) else dtype
+    if not isinstance(name, str) or name in PYTHON:
+        name = PYTHON.get(name, getattr(name, "__name__", name)) if isinstance(name, (type, str)) else str(name)
     if name not in NAMES:
         raise DTypeError(f"Invalid dtype: {dtype}. Expected one of {', '.join(sorted(NAMES))}.")
     return name
@@ -92,34 +62,21 @@ def is_int_dtype(dtype: Any) -> bool:
 
 
 def result_type(*dtypes: Any) -> str:
-    """What an operation on these dtypes computes in. Python's `int` and `float` give way to every array.
+    """What an operation on these dtypes computes in, where Python's `int` and `float` stand for its numbers.
 
     The widest float there is; without one `floatx()` where a `float` asks for it, else the integer that holds all the integers.
     """
     known = [np.dtype(standardize_dtype(d)) for d in dtypes if d is not int and d is not float]
-    floats = [d for d in known if d.kind in "fc"]
-    if floats:
-        return np.result_type(*floats).name
+    wide = [d for d in known if d.kind in "fc"]
+    if wide:
+        return np.result_type(*wide).name
     if not dtypes or any(d is float for d in dtypes):
         return floatx()
     integers = [d for d in known if d.kind in "iu"]
     if integers:
-        name = np.result_type(*integers).name  # float64 for uint64 and a signed one
+        name = np.result_type(*integers).name  # float64 for uint64 with a signed one
         return floatx() if name == "float64" else "uint32" if name == "uint64" else name
     return f"int{floatx()[-2:]}" if any(d is int for d in dtypes) else "bool"
-
-
-def float_type(dtype: Any) -> str:
-    """The float in which a function of real numbers computes: the dtype itself if it is one."""
-    return result_type(dtype, float)
-
-
-def dtype_of(x: Any) -> Any:
-    """What `result_type` takes for `x`: its dtype, or Python's `int` and `float`, or `"bool"`."""
-    dtype = getattr(x, "dtype", None)
-    if dtype is not None:
-        return dtype
-    return "bool" if isinstance(x, bool) else type(x) if isinstance(x, (int, float)) else convert(x).dtype
 
 
 def convert(x: Any, dtype: Any = None) -> Array:
@@ -128,20 +85,30 @@ def convert(x: Any, dtype: Any = None) -> Array:
         return x
     array = np.asarray(x)
     if dtype is None and not hasattr(x, "dtype") and array.dtype.kind in "if":
-        dtype = _of_list(x, array)
+        held = [leaf.dtype for leaf in _leaves(x) if hasattr(leaf, "dtype")]
+        dtype = result_type(*held, float if array.dtype.kind == "f" else int)
     return array if dtype is None else array.astype(dtype, copy=False)
 
 
-def _of_list(x: Any, array: Array) -> Any:
-    held = [leaf.dtype for leaf in _leaves(x) if hasattr(leaf, "dtype")] if isinstance(x, (list, tuple)) else []
-    if held:
-        return result_type(*held, *([float] if array.dtype.kind == "f" else []))
-    return floatx() if array.dtype.kind == "f" else "int32"
-
-
-def _leaves(x: Any) -> Any:
-    for item in x:
-        if isinstance(item, (list, tuple)):
+def _leaves(x: Any) -> Iterator[Any]:
+    if isinstance(x, (list, tuple)):
+        for item in x:
             yield from _leaves(item)
-        else:
-            yield item
+    else:
+        yield x
+
+
+def common(*xs: Any, also: tuple[type, ...] = ()) -> list[Array]:
+    """All as arrays of the dtype that they promote to, with `also` one of Python's types."""
+    if not also and all(type(x) is np.ndarray and x.dtype == xs[0].dtype for x in xs):
+        return list(xs)
+    ready = [x if type(x) in {int, float} else convert(x) for x in xs]
+    dtype = result_type(*(getattr(x, "dtype", type(x)) for x in ready), *also)
+    return [convert(x, dtype) for x in ready]
+
+
+def floats(*xs: Any) -> list[Array]:
+    """All as arrays of the float that they promote to."""
+    if len(xs) == 1 and type(xs[0]) is np.ndarray and xs[0].dtype.kind == "f":
+        return [xs[0]]
+    return common(*xs, also=(float,))

@@ -1,14 +1,15 @@
-"""Arithmetic, comparisons and slices of symbolic tensors: each records the operation."""
+"""Python's operators as operations: arithmetic, comparisons and slices of symbolic tensors and of variables."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from numba_rnn.ops import elementwise as e
-from numba_rnn.ops.shaping import get_item, matmul
+from numba_rnn.ops.indexing import get_item
+from numba_rnn.ops.products import matmul
 from numba_rnn.ops.symbolic import SymbolicTensor
 
-__all__: list[str] = []
+__all__ = ["give_operators"]
 
 _BINARY = {
     "add": e.add,
@@ -19,20 +20,24 @@ _BINARY = {
     "mod": e.mod,
     "pow": e.power,
     "matmul": matmul,
+    "and": e.logical_and,
+    "or": e.logical_or,
+    "xor": e.logical_xor,
 }
 _COMPARISONS = {"ne": e.not_equal, "lt": e.less, "le": e.less_equal, "gt": e.greater, "ge": e.greater_equal}
-_UNARY = {"neg": e.negative, "abs": e.absolute, "invert": e.logical_not}
-
-for _name, _function in {**_BINARY, **_COMPARISONS}.items():
-    setattr(SymbolicTensor, f"__{_name}__", lambda a, b, f=_function: f(a, b))
-for _name, _function in _BINARY.items():
-    setattr(SymbolicTensor, f"__r{_name}__", lambda a, b, f=_function: f(b, a))
-for _name, _function in _UNARY.items():
-    setattr(SymbolicTensor, f"__{_name}__", lambda a, f=_function: f(a))
+_UNARY = {"neg": e.negative, "abs": e.absolute, "invert": e.logical_not, "pos": e.stop_gradient}
 
 
-def _item(x: SymbolicTensor, key: Any) -> Any:
-    return get_item(x, key)
+def give_operators(cls: Any) -> None:
+    """Make Python's operators on instances of `cls` the operations; all but `==`, which dictionaries and sets use."""
+    for name, function in {**_BINARY, **_COMPARISONS}.items():
+        setattr(cls, f"__{name}__", lambda a, b, f=function: f(a, b))
+    for name, function in _BINARY.items():
+        setattr(cls, f"__r{name}__", lambda a, b, f=function: f(b, a))
+    for name, function in _UNARY.items():
+        setattr(cls, f"__{name}__", lambda a, f=function: f(a))
+    cls.__round__ = lambda a, ndigits=None: e.round(a, ndigits or 0)
+    cls.__getitem__ = get_item
 
 
-SymbolicTensor.__getitem__ = _item  # type: ignore[method-assign]
+give_operators(SymbolicTensor)

@@ -1,4 +1,4 @@
-"""Operations that move elements: shapes, joins, slices; and the matrix product."""
+"""Operations that move elements: shapes, joins, parts, order."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from numba_rnn._typing import Array
 from numba_rnn.ops.base import op
+from numba_rnn.ops.dtypes import common, convert
 
 __all__ = [
-    "broadcast_to", "concatenate", "expand_dims", "flip", "get_item", "matmul", "moveaxis", "repeat", "reshape", "roll", "split",
-    "squeeze", "stack", "swapaxes", "take", "tile", "transpose",
+    "append", "array", "broadcast_to", "concatenate", "diag", "diagonal", "expand_dims", "flip", "hstack", "meshgrid", "moveaxis",
+    "pad", "ravel", "repeat", "reshape", "roll", "split", "squeeze", "stack", "swapaxes", "tile", "trace", "transpose", "tril",
+    "triu", "unstack", "vstack",
 ]  # fmt: skip
 
 
@@ -19,107 +22,193 @@ def _tuple(sizes: Any) -> Any:
     return tuple(sizes) if isinstance(sizes, list) else sizes
 
 
-@op("GetItem", tensors=2)
-def get_item(x: Any, key: Any) -> Any:
-    """x[key]."""
-    return np.asarray(x)[_tuple(key)]
+def _joined(xs: Any) -> list[Array]:
+    return common(*xs)
 
 
 @op("Reshape")
 def reshape(x: Any, newshape: Any) -> Any:
     """The elements in order in another shape; one size may be -1."""
-    return np.reshape(x, _tuple(newshape))
+    return np.reshape(convert(x), _tuple(newshape))
+
+
+@op("Ravel")
+def ravel(x: Any) -> Any:
+    """The elements in order in one row."""
+    return np.reshape(convert(x), -1)
 
 
 @op("BroadcastTo")
 def broadcast_to(x: Any, shape: Any) -> Any:
     """x repeated along its missing and single dimensions."""
-    return np.broadcast_to(x, _tuple(shape))
+    return np.broadcast_to(convert(x), _tuple(shape))
 
 
 @op("Transpose")
 def transpose(x: Any, axes: Any = None) -> Any:
     """The axes in another order, reversed if None."""
-    return np.transpose(x, _tuple(axes))
+    return np.transpose(convert(x), _tuple(axes))
 
 
 @op("Swapaxes")
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """Two axes exchanged."""
-    return np.swapaxes(x, axis1, axis2)
+    return np.swapaxes(convert(x), axis1, axis2)
 
 
 @op("Moveaxis")
 def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     """Some axes moved elsewhere."""
-    return np.moveaxis(x, _tuple(source), _tuple(destination))
+    return np.moveaxis(convert(x), _tuple(source), _tuple(destination))
 
 
 @op("Squeeze")
 def squeeze(x: Any, axis: Any = None) -> Any:
     """Without dimensions of size 1."""
-    return np.squeeze(x, _tuple(axis))
+    return np.squeeze(convert(x), _tuple(axis))
 
 
 @op("ExpandDims")
 def expand_dims(x: Any, axis: Any) -> Any:
     """With a new dimension of size 1."""
-    return np.expand_dims(x, _tuple(axis))
+    return np.expand_dims(convert(x), _tuple(axis))
 
 
 @op("Concatenate")
 def concatenate(xs: Any, axis: int = 0) -> Any:
     """Arrays joined along an axis."""
-    return np.concatenate(xs, axis)
+    return np.concatenate(_joined(xs), axis)
+
+
+@op("Append", tensors=2)
+def append(x1: Any, x2: Any, axis: int | None = None) -> Any:
+    """x1, then x2, along an axis; in one row without one."""
+    x1, x2 = common(x1, x2)
+    return np.append(x1, x2, axis)
 
 
 @op("Stack")
 def stack(x: Any, axis: int = 0) -> Any:
     """Arrays joined along a new axis."""
-    return np.stack(x, axis)
+    return np.stack(_joined(x), axis)
+
+
+@op("Hstack")
+def hstack(xs: Any) -> Any:
+    """Arrays joined along their second axis, rows end to end."""
+    return np.hstack(_joined(xs))
+
+
+@op("Vstack")
+def vstack(xs: Any) -> Any:
+    """Arrays joined along their first axis, rows under one another."""
+    return np.vstack(_joined(xs))
+
+
+@op("Unstack", "keras.src.ops.core")
+def unstack(x: Any, num: int | None = None, axis: int = 0) -> Any:
+    """A list of the slices along an axis; `num`, how many there are, need not be given."""
+    return list(np.moveaxis(convert(x), axis, 0))
 
 
 @op("Split")
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> Any:
-    """A list of the parts of x."""
-    return np.split(x, indices_or_sections, axis)
+    """A list of the parts of x: so many equal ones, or cut at these indices."""
+    return np.split(convert(x), indices_or_sections, axis)
 
 
 @op("Flip")
 def flip(x: Any, axis: Any = None) -> Any:
     """The order along an axis reversed."""
-    return np.flip(x, _tuple(axis))
+    return np.flip(convert(x), _tuple(axis))
 
 
 @op("Roll")
 def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     """Elements moved along an axis, round the end."""
-    return np.roll(x, _tuple(shift), _tuple(axis))
+    return np.roll(convert(x), _tuple(shift), _tuple(axis))
 
 
 @op("Repeat")
 def repeat(x: Any, repeats: Any, axis: Any = None) -> Any:
     """Each element several times."""
-    return np.repeat(x, repeats, axis)
+    return np.repeat(convert(x), repeats, axis)
 
 
 @op("Tile")
 def tile(x: Any, repeats: Any) -> Any:
     """The whole array several times."""
-    return np.tile(x, repeats)
+    return np.tile(convert(x), repeats)
 
 
-@op("Take", tensors=2)
-def take(x: Any, indices: Any, axis: Any = None) -> Any:
-    """The elements or slices at these indices."""
-    return np.take(x, indices, axis)
+@op("Pad", tensors=2)
+def _pad(x: Any, constant_values: Any = None, *, pad_width: Any, mode: str = "constant") -> Any:
+    if constant_values is not None and mode != "constant":
+        raise ValueError(
+            f"Argument `constant_values` can only be provided when `mode == 'constant'`. Received: mode={mode}"
+        )
+    x = convert(x)
+    width = [(w, w) for w in [pad_width] * x.ndim] if isinstance(pad_width, int) else pad_width
+    if len(width) == 1:
+        width = list(width) * x.ndim
+    if mode == "constant":
+        return np.pad(x, width, constant_values=0 if constant_values is None else constant_values)
+    return np.pad(x, width, mode)  # type: ignore[call-overload]
 
 
-@op("Matmul", tensors=2)
-def matmul(x1: Any, x2: Any) -> Any:
-    """The matrix product over the last two axes."""
-    # np.einsum without `optimize` stays out of BLAS, whose threads fight with the kernels' (see `functional.linear`).
-    x1, x2 = np.asarray(x1), np.asarray(x2)
-    first, second = ("j" if x1.ndim == 1 else "...ij"), ("j" if x2.ndim == 1 else "...jk")
-    kept = ("i" if x1.ndim > 1 else "") + ("k" if x2.ndim > 1 else "")
-    return np.einsum(f"{first},{second}->...{kept}", x1, x2, optimize=False)
+def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Any:
+    """x with more around it: per axis how much before and after, `mode` as NumPy's.
+
+    Raises:
+        ValueError: `constant_values` in another mode than `"constant"`.
+    """
+    return _pad(x, constant_values, pad_width=pad_width, mode=mode)
+
+
+@op("Meshgrid")
+def meshgrid(*x: Any, indexing: Any = "xy") -> Any:
+    """A list of the coordinates, an array an axis, of the grid that these rows span."""
+    return list(np.meshgrid(*(convert(v) for v in x), indexing=indexing))
+
+
+@op("Tril")
+def tril(x: Any, k: int = 0) -> Any:
+    """x below the k-th diagonal and on it, 0 above."""
+    return np.tril(convert(x), k)
+
+
+@op("Triu")
+def triu(x: Any, k: int = 0) -> Any:
+    """x above the k-th diagonal and on it, 0 below."""
+    return np.triu(convert(x), k)
+
+
+@op("Diag")
+def diag(x: Any, k: int = 0) -> Any:
+    """The k-th diagonal of a matrix; the matrix with this row on its k-th diagonal."""
+    return np.diag(convert(x), k)
+
+
+@op("Diagonal")
+def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The diagonals between two axes."""
+    return np.diagonal(convert(x), offset, axis1, axis2)
+
+
+@op("Trace")
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The sums of `diagonal`."""
+    x = convert(x)
+    return np.trace(
+        x,
+        offset,
+        axis1,
+        axis2,
+        np.int32 if x.dtype.kind == "b" or (x.dtype.itemsize < 4 and x.dtype.kind == "i") else x.dtype,
+    )
+
+
+@op("Array")
+def array(x: Any, dtype: Any = None) -> Any:
+    """x as an array."""
+    return convert(x, dtype)
