@@ -76,6 +76,7 @@ class Layer(Weighted):
         self.compute_dtype = self.variable_dtype = self.dtype
         self._np_dtype = np.dtype(self.dtype)
         self.build_shape: Any = None  # what it was built for, which a config records
+        self.build_shapes: dict[str, Any] = {}  # the same by parameter of `build`, where there are several
         self._warned = False  # that it destroys masks
 
     # Building
@@ -350,7 +351,7 @@ def _once(build: Callable[..., None]) -> Callable[..., None]:
         finally:
             self._building = False
         self.built = True
-        self.build_shape = _first(args, kwargs)
+        self.build_shape, self.build_shapes = _first(args, kwargs), kwargs if len(kwargs) > 1 else {}
 
     return build_once
 

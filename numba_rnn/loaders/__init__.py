@@ -37,7 +37,7 @@ def load_model(
         A `Sequential` or `Model` that predicts what Keras predicts. Source: `keras.saving.load_model`.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: there is no such file; it is a ModelFileError too.
         ModelFileError: the file is damaged, unsafe, or holds something this library does not run.
         TypeError: `filepath` is neither a string nor a path.
     """
@@ -65,7 +65,7 @@ def load_weights(model: Any, filepath: str | os.PathLike[str]) -> None:
         filepath: the file; its content decides the format.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: there is no such file; it is a ModelFileError too.
         ModelFileError: the file is damaged or unsafe, or its weights do not fit.
         ValueError: the model has no weights yet.
     """
@@ -156,13 +156,19 @@ def _path(filepath: Any) -> Path:
     return Path(filepath)
 
 
+class _NoSuchFileError(ModelFileError, FileNotFoundError):
+    """There is no such file: Keras raises a ValueError for some formats, a FileNotFoundError for others."""
+
+
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
     """Errors raised inside begin with the file's name."""
     try:
         yield
     except FileNotFoundError:
-        raise FileNotFoundError(f"File not found: {str(path)!r}. Expected: a file saved by Keras.") from None
+        raise _NoSuchFileError(
+            f"File not found: filepath={path}. Expected: a `.keras`, `.weights.h5` or `.h5` file saved by Keras or this library."
+        ) from None
     except ModelFileError as error:
         raise ModelFileError(f"Cannot load {str(path)!r}. {error}") from error.__cause__
 

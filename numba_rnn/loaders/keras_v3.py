@@ -86,7 +86,9 @@ def load_archive(path: Path, custom_objects: dict[str, type] | None = None) -> A
     """
     members = read_members(path, (METADATA, CONFIG, WEIGHTS))
     written_by = check_version(parse_json(members[METADATA], METADATA).get("keras_version"))
-    model = deserialize_model(parse_json(members[CONFIG], CONFIG), written_by, custom_objects)
+    config = parse_json(members[CONFIG], CONFIG)
+    model = deserialize_model(config, written_by, custom_objects)
+    model.file_compile_config = config.get("compile_config")  # of no use here; saved again as it is
     with open_hdf5(members[WEIGHTS]) as file:
         load_layout(model, file, check_names=True)
     return model
