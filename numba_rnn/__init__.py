@@ -10,7 +10,7 @@ Keras' names are where a Keras user looks for them: `layers`, `models`, `initial
 
 import importlib
 
-from numba_rnn import initializers, layers, models, ops, saving
+from numba_rnn import initializers, layers, losses, metrics, models, ops, saving
 from numba_rnn.config import device, set_threads
 from numba_rnn.errors import DeviceError, DTypeError, ModelFileError, ShapeError
 from numba_rnn.layers import Input
@@ -20,7 +20,7 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "DTypeError", "DeviceError", "Input", "Model", "ModelFileError", "Sequential", "ShapeError", "__version__", "device",
-    "initializers", "layers", "load_model", "models", "ops", "saving", "set_threads",
+    "initializers", "layers", "load_model", "losses", "metrics", "models", "ops", "saving", "set_threads",
 ]  # fmt: skip
 
 # Importing the loaders imports h5py: only a program that reads files pays for it.

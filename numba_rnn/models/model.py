@@ -1,22 +1,19 @@
-"""What every model can do: predict in batches, show itself, keep what `compile` is given."""
+"""What every model can do: predict and evaluate in batches, show itself, find its layers."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from numba_rnn.layers.base import Layer
-from numba_rnn.layers.masks import without_mask
 from numba_rnn.models import files
-from numba_rnn.models.batches import batched
+from numba_rnn.models.evaluation import Running
 from numba_rnn.models.summary import print_summary
 from numba_rnn.ops.tree import flatten, map_structure
 
 __all__ = ["Model"]
 
 
-class Model(Layer):
+class Model(Running, Layer):
     """`Model(inputs, outputs)` makes a `Functional` model of the graph between symbolic tensors. Arguments as Keras'.
 
     A subclass may have layers as attributes and a `call` of its own.
@@ -39,7 +36,6 @@ class Model(Layer):
                 f"{type(self).__name__} takes no inputs and outputs: only `Model(inputs, outputs)` itself makes a graph."
             )
         super().__init__(**kwargs)
-        self._compiled: dict[str, Any] | None = None
 
     def check_input(self, inputs: Any) -> None:
         """What it takes, the graph checks, or the layers of its own `call`."""
@@ -69,58 +65,11 @@ class Model(Layer):
                 return layer
         raise ValueError(f"No such layer: {name}. Existing layers are: {[layer.name for layer in layers]}.")
 
-    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None) -> Any:
-        """The outputs for many rows, computed batch by batch.
-
-        Args:
-            x: an array (N, ...), or a list or dict of them, as the model takes it.
-            batch_size: rows a batch, 32 if None.
-            verbose: 0 or False shows nothing, 1 or 2 a progress bar on the standard error; "auto" a bar where that is a terminal
-                and it takes long.
-            steps: at most so many batches.
-
-        Returns:
-            NumPy arrays in the structure of the model's outputs.
-
-        Raises:
-            ShapeError: the arrays have different numbers of rows, or a shape that the model does not take.
-            DTypeError: something that is not made of real numbers.
-            ValueError: another number of inputs than the model has, an input missing from the dict, `batch_size` or `steps` not a
-                positive whole number.
-            IndexError: an index that an Embedding has no row for.
-        """
-        return batched(self._plain_call, x, 32 if batch_size is None else batch_size, verbose, steps)
-
-    def predict_on_batch(self, x: Any) -> Any:
-        """The outputs for one batch, as NumPy arrays."""
-        return self._plain_call(map_structure(np.asarray, x))
-
-    def _plain_call(self, x: Any) -> Any:
-        outputs = map_structure(lambda y: np.asarray(without_mask(y)), self(x, training=False))
-        return outputs[0] if isinstance(outputs, list) and len(outputs) == 1 else outputs
-
     def summary(
         self, line_length: int | None = None, print_fn: Any = None, expand_nested: bool = False, **ignored: Any
     ) -> None:
         """Show the layers, their output shapes and how many numbers they hold, line by line to `print_fn` where given."""
         print_summary(self, line_length, print_fn, expand_nested)
-
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Keep the arguments: they are for training."""
-        names = (
-            "optimizer",
-            "loss",
-            "loss_weights",
-            "metrics",
-            "weighted_metrics",
-            "run_eagerly",
-            "steps_per_execution",
-        )
-        self._compiled = {**dict(zip(names, args, strict=False)), **kwargs}
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        """What `compile` was given."""
-        return self._compiled
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Training.
@@ -129,7 +78,7 @@ class Model(Layer):
             NotImplementedError: always, for now.
         """
         raise NotImplementedError(
-            "Training is not there yet: train with Keras, save the model, and load it here to run it."
+            "Training is not there yet: train with Keras, save the model, and load it here to run and evaluate it."
         )
 
     def save(self, filepath: Any, overwrite: bool = True) -> None:
@@ -223,3 +172,14 @@ class Model(Layer):
     def input_names(self) -> list[str]:
         """The names of the inputs."""
         return [t.name for t in self.inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the layers that the outputs come from, as `compile` knows them."""
+        return [t._keras_history.operation.name for t in self.outputs]
+
+    def _inputs_and_names(self) -> tuple[int | None, list[str] | None]:
+        try:
+            return len(self.inputs), self.output_names
+        except AttributeError:  # no graph
+            return None, None

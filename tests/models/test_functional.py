@@ -287,7 +287,7 @@ def test_predict_in_batches(rng: np.random.Generator) -> None:
     with pytest.raises(ValueError, match="`batch_size` must be a positive"):
         model.predict(x, batch_size=0)
     with pytest.raises(ShapeError, match="same number of rows"):
-        model.predict([x, x[:3]])
+        model.predict((x, x[:3]))
 
 
 def test_predict_shows_a_bar(rng: np.random.Generator, capsys: pytest.CaptureFixture[str]) -> None:

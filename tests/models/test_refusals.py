@@ -33,7 +33,7 @@ def test_steps(steps: Any) -> None:
         (np.full((2, T, D), None), DTypeError, "Received: an array of dtype object"),
         (3, ShapeError, r"first axis counts the rows, the same number of rows in each. Received: shape \(\)"),
         ({}, ShapeError, "Received: no arrays"),
-        ([np.ones((3, T, D)), np.ones((2, T, D))], ShapeError, r"Received: shape \(3, 5, 3\), shape \(2, 5, 3\)"),
+        ((np.ones((3, T, D)), np.ones((2, T, D))), ShapeError, r"Received: shape \(3, 5, 3\), shape \(2, 5, 3\)"),
         ([[[1.0] * 3], [[1.0] * 3] * 2], ShapeError, "Received: rows of different lengths. Fill the short ones up"),
         (np.ones((T, D)), ShapeError, r"found shape=\(5, 3\). The first axis .* one row alone is `x\[None\]`"),
     ],
