@@ -8,7 +8,8 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 __all__ = [
-    "LAYERS", "REGISTERED", "custom_object_scope", "find_own", "get_registered_name", "register", "register_keras_serializable",
+    "LAYERS", "REGISTERED", "custom_object_scope", "find_own", "get_registered_name", "is_ours", "register",
+    "register_keras_serializable",
 ]  # fmt: skip
 
 LAYERS: dict[str, type] = {}
@@ -23,6 +24,11 @@ def register(cls: T) -> T:
     """Class decorator: files may hold layers or models of this class, under its own name."""
     LAYERS[cls.__name__] = cls
     return cls
+
+
+def is_ours(cls: type) -> bool:
+    """Whether a class is the library's, not the user's."""
+    return cls.__module__.split(".")[0] == __name__.split(".")[0]
 
 
 def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[Any], Any]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from numba_rnn.errors import ModelFileError
 from numba_rnn.initializers import Stored
-from numba_rnn.layers.registry import LAYERS, custom_object_scope, find_own, get_registered_name
+from numba_rnn.layers.registry import LAYERS, custom_object_scope, find_own, get_registered_name, is_ours
 from numba_rnn.ops.activations import get_activation
 
 __all__ = ["decode", "deserialize", "is_reading", "reading", "serialize", "writing"]
@@ -62,7 +62,7 @@ def serialize(value: Any) -> Any:
     if isinstance(value, Stored):
         return value.description
     if hasattr(value, "get_config"):
-        return _marked(value, {**_identity(value), "config": value.get_config(), **_build_config(value)})
+        return _marked(value, {**_described(value), **_build_config(value)})
     if isinstance(value, (list, tuple)):
         return [serialize(v) for v in value]
     if isinstance(value, dict):
@@ -76,19 +76,14 @@ def serialize(value: Any) -> Any:
     return value
 
 
-def _identity(value: Any) -> dict[str, Any]:
+def _described(value: Any) -> dict[str, Any]:
     cls = type(value)
-    if _is_ours(cls):
-        return {
-            "module": getattr(value, "keras_module", "keras.layers"),
-            "class_name": getattr(value, "keras_class_name", cls.__name__),
-            "registered_name": getattr(value, "keras_registered_name", None),
-        }
-    return {"module": _module(cls), "class_name": cls.__name__, "registered_name": get_registered_name(cls)}
-
-
-def _is_ours(cls: type) -> bool:
-    return cls.__module__.split(".")[0] == __name__.split(".")[0]
+    if is_ours(cls):
+        module, name = getattr(value, "keras_module", "keras.layers"), getattr(value, "keras_class_name", cls.__name__)
+        registered = getattr(value, "keras_registered_name", None)
+    else:
+        module, name, registered = _module(cls), cls.__name__, get_registered_name(cls)
+    return {"module": module, "class_name": name, "config": value.get_config(), "registered_name": registered}
 
 
 def _module(value: Any) -> str | None:

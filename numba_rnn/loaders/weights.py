@@ -18,6 +18,7 @@ import numpy as np
 
 from numba_rnn.errors import ModelFileError
 from numba_rnn.layers.base import Layer
+from numba_rnn.layers.registry import is_ours
 from numba_rnn.layers.weight import Weight
 from numba_rnn.loaders.safety import look_over, read_array, text_attribute
 from numba_rnn.models import Functional, Model, Sequential
@@ -97,7 +98,7 @@ def load_layout(model: Layer, file: h5py.File, *, check_names: bool) -> None:
     Args:
         model: built.
         file: open.
-        check_names: the file's layer names must be the model's.
+        check_names: the file's layer names must be the model's; layers that a class of the user's own makes may have any.
 
     Raises:
         ModelFileError: a dataset is missing, left over, of another shape, or not safe to read.
@@ -105,16 +106,19 @@ def load_layout(model: Layer, file: h5py.File, *, check_names: bool) -> None:
     contents = look_over(file)
     found = contents.datasets
     pairs: list[tuple[Weight, h5py.Dataset]] = []
-    for path, layer in places(model).items():
+    objects = places(model)
+    unnamed = tuple(f"/{path}/".replace("//", "/") for path, layer in objects.items() if not is_ours(type(layer)))
+    for path, layer in objects.items():
         group = f"{path}/vars".removeprefix("/")
-        if check_names and group in contents.groups:
+        if check_names and group in contents.groups and not f"/{path}/".startswith(unnamed):
             _check_name(layer, group, text_attribute(contents.groups[group], "name"))
         weights = own_weights(layer)
         stored = [found.pop(key) for n in range(len(weights)) if (key := f"{group}/{n}") in found]
         check_shapes(layer.name, group, weights, stored)
         pairs += zip(weights, stored, strict=True)
-    # The optimizer and metrics lie beside `layers`; before Keras 3.1, random seeds lay within.
-    extra = [key for key in sorted(found) if key.startswith(("layers/", "vars/")) and "seed_generator" not in key]
+    # The optimizer and metrics lie beside the model's own attributes; before Keras 3.1, random seeds lay within.
+    own = ("layers", "vars", *(path.split("/")[0] for path in objects))
+    extra = [key for key in sorted(found) if key.split("/")[0] in own and "seed_generator" not in key]
     if extra:
         raise ModelFileError(
             f"The file has weights that the model has no place for: {', '.join(extra[:5])}"
