@@ -111,15 +111,19 @@ class Model(Running, Layer):
         """
         files.load_weights(self, filepath)
 
-    def reset_state(self) -> None:
-        """Set the states that stateful layers keep between calls to zero, in all of the model."""
+    def reset_state(self, rows: Any = None) -> None:
+        """Set the states that stateful layers keep between calls to zero, in all of the model, or these rows of the batch alone.
+
+        Raises:
+            IndexError: there is no such row.
+        """
         for layer in self._flatten_layers():
             if getattr(layer, "stateful", False) and hasattr(layer, "reset_state"):
-                layer.reset_state()
+                layer.reset_state(rows)
 
-    def reset_states(self) -> None:
+    def reset_states(self, rows: Any = None) -> None:
         """The same, by its old name."""
-        self.reset_state()
+        self.reset_state(rows)
 
     def _flatten_layers(self) -> list[Layer]:
         found: list[Layer] = []
