@@ -1,4 +1,4 @@
-"""Dropout inside recurrent layers: what is dropped, how much, for how long. Keras' random streams are its own, so means are compared."""
+"""Dropout inside recurrent layers: what is dropped, how much, for how long; means are compared, since streams are Keras' own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numba_rnn import layers, ops
+from numba_rnn import layers
 
 KINDS = ["SimpleRNN", "LSTM", "GRU"]
 ROWS = 4000
@@ -115,7 +115,7 @@ def test_masks_of_ones_change_nothing(kind: str, rng: np.random.Generator) -> No
     """The step written gate by gate is the cell's own step where its masks drop nothing."""
     x = rng.normal(size=(3, 6, 4)).astype("float32")
     options = {"reset_after": False} if kind == "GRU before" else {}
-    layer = getattr(layers, kind.split()[0])(5, dropout=0.5, recurrent_dropout=0.5, **options)
+    layer = getattr(layers, kind.removesuffix(" before"))(5, dropout=0.5, recurrent_dropout=0.5, **options)
     layer.build(x.shape)
     layer.set_weights([rng.normal(0, 0.5, w.shape) for w in layer.weights])
     cell = layer.cell
