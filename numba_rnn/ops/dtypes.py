@@ -98,8 +98,8 @@ def _leaves(x: Any) -> Iterator[Any]:
         yield x
 
 
-def common(*xs: Any, also: tuple[type, ...] = ()) -> list[Array]:
-    """All as arrays of the dtype that they promote to, with `also` one of Python's types."""
+def common(*xs: Any, also: tuple[Any, ...] = ()) -> list[Array]:
+    """All as arrays of the dtype that they promote to, and with those of `also`."""
     if not also and all(type(x) is np.ndarray and x.dtype == xs[0].dtype for x in xs):
         return list(xs)
     ready = [x if type(x) in {int, float} else convert(x) for x in xs]

@@ -105,6 +105,11 @@ def _numbers(*xs: Any) -> list[Any]:
     return common(*xs, also=(int,)) if common(*xs)[0].dtype == bool else common(*xs)
 
 
+def _counted(*xs: Any) -> list[Any]:
+    """As `_numbers`, and here Keras counts a Python number as an array of 32 bits."""
+    return _numbers(*_own(*xs))
+
+
 def _truths(*xs: Any) -> list[Any]:
     return [convert(x).astype(bool) for x in xs]
 
@@ -142,7 +147,7 @@ true_divide = _binary("TrueDivide", np.true_divide, "x1 / x2.", floats)
 divide = _binary("Divide", np.divide, "x1 / x2.", floats)
 divide_no_nan = _binary("DivideNoNan", _no_nan, "x1 / x2, 0 where x2 is 0.", floats)
 floor_divide = _binary("FloorDivide", np.floor_divide, "The largest whole number not above x1 / x2.")
-mod = _binary("Mod", np.mod, "The rest of `floor_divide`.", _numbers)
+mod = _binary("Mod", np.mod, "The rest of `floor_divide`.", _counted)
 power = _binary("Power", _power, "x1 to the power of x2.")
 maximum = _binary("Maximum", np.maximum, "The larger of the two.")
 minimum = _binary("Minimum", np.minimum, "The smaller of the two.")
@@ -205,7 +210,7 @@ rad2deg = _unary("Rad2deg", np.rad2deg, "Radians in degrees.")
 
 def _bits(class_name: str, function: Any, doc: str) -> Any:
     def call(x: Any, y: Any) -> Any:
-        return function(*common(x, y))
+        return function(*common(convert(x), convert(y)))
 
     call.__doc__ = doc
     return op(class_name, tensors=2)(call)

@@ -51,7 +51,6 @@ leaky_relu = _activation("LeakyRelu", activations.leaky_relu)
 log_sigmoid = _activation("LogSigmoid", activations.log_sigmoid)
 log_softmax = _activation("LogSoftmax", activations.log_softmax)
 mish = _activation("Mish", activations.mish, ACTIVATIONS)
-relu6 = _activation("Relu6", activations.relu6)
 relu_with_options = _activation("ReLU", activations.relu, ACTIVATIONS)  # `keras.activations.relu`
 selu = _activation("Selu", activations.selu)
 sigmoid = _activation("Sigmoid", activations.sigmoid)
@@ -74,7 +73,13 @@ def relu(x: Any) -> Any:
     return activations.relu(convert(x))
 
 
-activations.NAMES[relu] = "relu"
+@op("Relu6", NN)
+def relu6(x: Any) -> Any:
+    """min(max(x, 0), 6)."""
+    return activations.relu6(convert(x))
+
+
+activations.NAMES.update({relu: "relu", relu6: "relu6"})
 
 
 @op("Gelu", NN)

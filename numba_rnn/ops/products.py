@@ -22,9 +22,8 @@ def _einsum_of(subscripts: str, *operands: Array) -> Any:
 @op("Matmul", tensors=2)
 def matmul(x1: Any, x2: Any) -> Any:
     """The matrix product over the last two axes."""
-    x1, x2 = common(x1, x2)
-    if x1.dtype == x2.dtype == np.int8:
-        x1, x2 = x1.astype(np.int32), x2.astype(np.int32)
+    x1, x2 = convert(x1), convert(x2)
+    x1, x2 = common(x1, x2, also=(np.int32,)) if x1.dtype == x2.dtype == np.int8 else common(x1, x2)
     first, second = ("j" if x1.ndim == 1 else "...ij"), ("j" if x2.ndim == 1 else "...jk")
     kept = ("i" if x1.ndim > 1 else "") + ("k" if x2.ndim > 1 else "")
     return _einsum_of(f"{first},{second}->...{kept}", x1, x2)

@@ -9,6 +9,7 @@ import numpy as np
 from numba_rnn._typing import Array
 from numba_rnn.ops.base import op
 from numba_rnn.ops.dtypes import common, convert
+from numba_rnn.ops.reductions import sum
 
 __all__ = [
     "append", "array", "broadcast_to", "concatenate", "diag", "diagonal", "expand_dims", "flip", "hstack", "meshgrid", "moveaxis",
@@ -198,14 +199,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 @op("Trace")
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The sums of `diagonal`."""
-    x = convert(x)
-    return np.trace(
-        x,
-        offset,
-        axis1,
-        axis2,
-        np.int32 if x.dtype.kind == "b" or (x.dtype.itemsize < 4 and x.dtype.kind == "i") else x.dtype,
-    )
+    return sum(np.diagonal(convert(x), offset, axis1, axis2), -1)
 
 
 @op("Array")
