@@ -57,12 +57,13 @@ def load_model(
             return load_h5(file, custom_objects)
 
 
-def load_weights(model: Any, filepath: str | os.PathLike[str]) -> None:
+def load_weights(model: Any, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
     """Fill a model from a `.weights.h5`, or from the weights in a `.keras` or whole-model `.h5` file.
 
     Args:
         model: built, of the same structure as the saved one; names may differ. It is untouched unless everything fits.
         filepath: the file; its content decides the format.
+        skip_mismatch: layers whose weights do not fit keep their own, with a warning each.
 
     Raises:
         FileNotFoundError: there is no such file; it is a ModelFileError too.
@@ -81,22 +82,31 @@ def load_weights(model: Any, filepath: str | os.PathLike[str]) -> None:
         )
     with _naming(path):
         if start != HDF5_SIGNATURE:
-            load_archive_weights(model, path)
+            load_archive_weights(model, path, skip_mismatch)
             return
         with open_hdf5(path.read_bytes()) as file:
             if is_whole_model(file):
-                load_h5_weights(model, file, check_names=False)
+                load_h5_weights(model, file, check_names=False, skip_mismatch=skip_mismatch)
             else:
-                load_layout(model, file, check_names=False)
+                load_layout(model, file, check_names=False, skip_mismatch=skip_mismatch)
 
 
-def save_model(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+def save_model(
+    model: Any,
+    filepath: str | os.PathLike[str],
+    overwrite: bool = True,
+    zipped: bool | None = None,
+    include_optimizer: bool = True,
+    save_format: str | None = None,
+) -> None:
     """Write a model, config and weights, to a file that Keras 3.15 loads.
 
     Args:
         model: a `Sequential` or `Model`, or one of your own class with a `get_config`.
         filepath: ends in `.keras`, or in `.h5` for Keras' older format of whole models.
         overwrite: whether a file that is there is replaced, in one step: it stays as it was until the new one is whole.
+        zipped: None or True: a `.keras` file is one archive.
+        include_optimizer, save_format: accepted for Keras' sake: there is no optimizer, and the extension decides.
 
     Source: `keras.saving.save_model`.
 
@@ -112,6 +122,8 @@ def save_model(model: Any, filepath: str | os.PathLike[str], overwrite: bool = T
             "Invalid filepath extension for saving. Please add either a `.keras` extension for the native Keras format "
             f"(recommended) or a `.h5` extension. Received: filepath={path}."
         )
+    if zipped is not None and not zipped:
+        raise ValueError("A model is saved as one archive. Expected: `zipped=None` or True. Received: zipped=False.")
     check_target(path, overwrite)
     if not model.built:
         warnings.warn(

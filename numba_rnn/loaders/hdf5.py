@@ -84,8 +84,8 @@ def load_h5(file: h5py.File, custom_objects: dict[str, type] | None = None) -> A
     return model
 
 
-def load_h5_weights(model: Any, file: h5py.File, *, check_names: bool) -> None:
-    """Fill a model from a whole-model `.h5`, layer by layer in their order; untouched unless everything fits.
+def load_h5_weights(model: Any, file: h5py.File, *, check_names: bool, skip_mismatch: bool = False) -> None:
+    """Fill a model from a whole-model `.h5`, layer by layer in their order; untouched unless everything fits, or `skip_mismatch`.
 
     Raises:
         ModelFileError: another number of layers, other shapes, or something that is not safe to read.
@@ -116,8 +116,8 @@ def load_h5_weights(model: Any, file: h5py.File, *, check_names: bool) -> None:
     pairs: list[tuple[Weight, h5py.Dataset]] = []
     for layer, (name, kept) in zip(layers, stored, strict=True):
         weights = layer.trainable_weights + layer.non_trainable_weights
-        check_shapes(layer.name, f"{ROOT}/{name}", weights, kept)
-        pairs += zip(weights, kept, strict=True)
+        if check_shapes(layer.name, f"{ROOT}/{name}", weights, kept, skip_mismatch):
+            pairs += zip(weights, kept, strict=True)
     assign(pairs)
 
 

@@ -94,10 +94,10 @@ def load_archive(path: Path, custom_objects: dict[str, type] | None = None) -> A
     return model
 
 
-def load_archive_weights(model: Any, path: Path) -> None:
+def load_archive_weights(model: Any, path: Path, skip_mismatch: bool = False) -> None:
     """Fill a model from the weights in a `.keras` file."""
     with open_hdf5(read_members(path, (WEIGHTS,))[WEIGHTS]) as file:
-        load_layout(model, file, check_names=False)
+        load_layout(model, file, check_names=False, skip_mismatch=skip_mismatch)
 
 
 def check_version(text: Any) -> tuple[int, int]:

@@ -8,6 +8,7 @@ Source: Keras, `saving_lib._walk_saveable`.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -92,13 +93,14 @@ def save_layout(model: Layer, file: h5py.File) -> None:
             group[str(n)] = weight.value
 
 
-def load_layout(model: Layer, file: h5py.File, *, check_names: bool) -> None:
+def load_layout(model: Layer, file: h5py.File, *, check_names: bool, skip_mismatch: bool = False) -> None:
     """Fill a model from a file in this layout; the model is untouched unless everything fits.
 
     Args:
         model: built.
         file: open.
         check_names: the file's layer names must be the model's; layers that a class of the user's own makes may have any.
+        skip_mismatch: layers whose weights do not fit keep their own, with a warning; what is left over is left alone.
 
     Raises:
         ModelFileError: a dataset is missing, left over, of another shape, or not safe to read.
@@ -114,12 +116,12 @@ def load_layout(model: Layer, file: h5py.File, *, check_names: bool) -> None:
             _check_name(layer, group, text_attribute(contents.groups[group], "name"))
         weights = own_weights(layer)
         stored = [found.pop(key) for n in range(len(weights)) if (key := f"{group}/{n}") in found]
-        check_shapes(layer.name, group, weights, stored)
-        pairs += zip(weights, stored, strict=True)
+        if check_shapes(layer.name, group, weights, stored, skip_mismatch):
+            pairs += zip(weights, stored, strict=True)
     # The optimizer and metrics lie beside the model's own attributes; before Keras 3.1, random seeds lay within.
     own = ("layers", "vars", *(path.split("/")[0] for path in objects))
     extra = [key for key in sorted(found) if key.split("/")[0] in own and "seed_generator" not in key]
-    if extra:
+    if extra and not skip_mismatch:
         raise ModelFileError(
             f"The file has weights that the model has no place for: {', '.join(extra[:5])}"
             f"{f' and {len(extra) - 5} more' if len(extra) > 5 else ''}. Is it the file of another model?"
@@ -135,19 +137,24 @@ def _check_name(layer: Layer, group: str, name: str | None) -> None:
         )
 
 
-def check_shapes(layer: str, where: str, weights: list[Weight], stored: list[h5py.Dataset]) -> None:
+def check_shapes(layer: str, where: str, weights: list[Weight], stored: list[h5py.Dataset], skip: bool = False) -> bool:
     """Compare a layer's weights with the datasets for them, before any is read.
 
+    Returns:
+        Whether they fit; with `skip` a warning says where they do not.
+
     Raises:
-        ModelFileError: another number or other shapes.
+        ModelFileError: another number or other shapes, unless `skip`.
     """
-    if [w.shape for w in weights] != [d.shape for d in stored]:
-        expected = ", ".join(f"{w.name} {w.shape}" for w in weights) or "none"
-        received = ", ".join(str(d.shape) for d in stored) or "none"
-        raise ModelFileError(
-            f"The weights of layer {layer!r} (at {where!r} in the file) do not fit. Expected: {expected}. Received: "
-            f"{received}. Is it the file of another model, or was it cut short?"
-        )
+    if [w.shape for w in weights] == [d.shape for d in stored]:
+        return True
+    expected = ", ".join(f"{w.name} {w.shape}" for w in weights) or "none"
+    received = ", ".join(str(d.shape) for d in stored) or "none"
+    message = f"The weights of layer {layer!r} (at {where!r} in the file) do not fit. Expected: {expected}. Received: {received}."
+    if not skip:
+        raise ModelFileError(f"{message} Is it the file of another model, or was it cut short?")
+    warnings.warn(f"{message} The layer keeps its own.", stacklevel=2)
+    return False
 
 
 def assign(pairs: Iterable[tuple[Weight, h5py.Dataset]]) -> None:

@@ -37,14 +37,14 @@ def load_model(
     return _find_loaders().load_model(filepath, custom_objects, compile, safe_mode)
 
 
-def load_weights(model: Any, filepath: Any) -> None:
+def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None:
     """Fill a model from a file; see `numba_rnn.loaders.load_weights`."""
-    _find_loaders().load_weights(model, filepath)
+    _find_loaders().load_weights(model, filepath, skip_mismatch)
 
 
-def save_model(model: Any, filepath: Any, overwrite: bool = True) -> None:
+def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kept: Any) -> None:
     """Write a model to a `.keras` or `.h5` file; see `numba_rnn.loaders.save_model`."""
-    _find_loaders().save_model(model, filepath, overwrite)
+    _find_loaders().save_model(model, filepath, overwrite, zipped, **kept)
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:

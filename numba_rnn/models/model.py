@@ -81,7 +81,7 @@ class Model(Running, Layer):
             "Training is not there yet: train with Keras, save the model, and load it here to run and evaluate it."
         )
 
-    def save(self, filepath: Any, overwrite: bool = True) -> None:
+    def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kept: Any) -> None:
         """Write the model, config and weights, to a file that Keras 3.15 loads: `model.keras`, or `model.h5` for its older format.
 
         Raises:
@@ -89,7 +89,7 @@ class Model(Running, Layer):
             FileExistsError: the file exists, with `overwrite=False`.
             FileNotFoundError: the folder does not exist.
         """
-        files.save_model(self, filepath, overwrite)
+        files.save_model(self, filepath, overwrite, zipped, **kept)
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Write the weights to a `.weights.h5` file that Keras 3.15 reads with `load_weights`.
@@ -101,15 +101,17 @@ class Model(Running, Layer):
         """
         files.save_weights(self, filepath, overwrite)
 
-    def load_weights(self, filepath: Any) -> None:
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
         """Read the weights from a `.weights.h5`, `.keras` or whole-model `.h5` file; nothing changes unless all of them fit.
+
+        With `skip_mismatch` only the layers that fit change; a warning names each of the others.
 
         Raises:
             FileNotFoundError: there is no such file.
             ModelFileError: the file is damaged or unsafe, or its weights do not fit.
             ValueError: the model has no weights yet: call it once, or `build` it.
         """
-        files.load_weights(self, filepath)
+        files.load_weights(self, filepath, skip_mismatch)
 
     def reset_state(self, rows: Any = None) -> None:
         """Set the states that stateful layers keep between calls to zero, in all of the model, or these rows of the batch alone.
