@@ -119,7 +119,7 @@ def weighted(values: Array, weights: Array) -> Array:
         return values * weights
     except ValueError:
         raise ShapeError(
-            f"`sample_weight` or a mask does not fit. Expected: one weight for each value of {values.shape}, or for each of "
+            f"`sample_weight` or a mask does not fit. Expected: weights for values of shape {values.shape}, or (B, 1) for "
             f"its rows. Received: shape {weights.shape}."
         ) from None
 

@@ -69,8 +69,8 @@ def _among_best(classes: Array, p: Array, k: int) -> Array:
         raise mismatch(classes, p, "one class for each row of predictions")
     exists = (classes >= 0) & (classes < p.shape[-1])
     own = np.take_along_axis(p, np.where(exists, classes, 0)[..., None], axis=-1)
-    # Whoever ties with the k-th is among them; what is not finite never is.
-    return _ones(exists & np.isfinite(own[..., 0]) & ((p > own).sum(axis=-1) < k))
+    # Whoever ties with the k-th is among them; where something is not finite, nobody is.
+    return _ones(exists & np.isfinite(p).all(axis=-1) & ((p > own).sum(axis=-1) < k))
 
 
 def _ones(condition: Any) -> Array:
