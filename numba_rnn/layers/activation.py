@@ -26,6 +26,7 @@ class Activation(Layer):
 
     config_keys = ("activation",)
     supports_masking = True
+    built_at_init = True
 
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -43,6 +44,7 @@ class ReLU(Layer):
 
     config_keys = ("max_value", "negative_slope", "threshold")
     supports_masking = True
+    built_at_init = True
 
     def __init__(
         self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
@@ -65,6 +67,7 @@ class LeakyReLU(Layer):
     config_keys = ("negative_slope",)
     config_extras = ("alpha",)
     supports_masking = True
+    built_at_init = True
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         negative_slope = kwargs.pop("alpha", negative_slope)
@@ -87,6 +90,7 @@ class ELU(Layer):
 
     config_keys = ("alpha",)
     supports_masking = True
+    built_at_init = True
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -107,6 +111,7 @@ class Softmax(Layer):
 
     config_keys = ("axis",)
     supports_masking = True
+    built_at_init = True
 
     def __init__(self, axis: Any = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -9,12 +10,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from numba_rnn.errors import DTypeError, ShapeError
+from numba_rnn.errors import ShapeError
 from numba_rnn.layers.calling import in_training, signature_of, training_scope
 from numba_rnn.layers.dtypes import policy_config, policy_name
+from numba_rnn.layers.input_spec import as_tensor, cast, check_spec
+from numba_rnn.layers.introspection import Introspective
 from numba_rnn.layers.masks import MaskedArray, get_mask, set_mask, without_mask
 from numba_rnn.layers.serialization import decode, deserialize, is_reading, serialize
-from numba_rnn.layers.weight import name_scope
+from numba_rnn.layers.weight import current_path, name_scope
 from numba_rnn.layers.weighted import Weighted
 from numba_rnn.ops.symbolic import SymbolicTensor, infer, is_symbolic, record
 from numba_rnn.ops.tree import flatten, map_structure
@@ -22,7 +25,7 @@ from numba_rnn.ops.tree import flatten, map_structure
 __all__ = ["Layer"]
 
 
-class Layer(Weighted):
+class Layer(Introspective, Weighted):
     """What every layer and model is; subclass it for one of your own, as with Keras.
 
     To override: `build(self, input_shape)`, which makes the weights with `add_weight`; `call(self, inputs, ...)`, which gets
@@ -45,12 +48,11 @@ class Layer(Weighted):
     config_keys: ClassVar[tuple[str, ...]] = ()
     child_keys: ClassVar[tuple[str, ...]] = ()
     config_extras: ClassVar[tuple[str, ...]] = ()
-    input_ndim: int | None = None
-    input_min_ndim: int = 0
     supports_masking = False
     sees_masks = False  # `call` gets arrays with their masks still on them
+    checks_sizes = False  # `call` itself finds what `input_spec` says of sizes
+    built_at_init = False  # there is nothing to build, before or after it sees a shape
     _building = False
-    _fast_ndim = -1  # the rank of a plain array that `__call__` hands on without another look; -1: none
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -73,10 +75,8 @@ class Layer(Weighted):
             raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}")
         self.activity_regularizer = activity_regularizer
         self.autocast = autocast
-        self.compute_dtype = self.variable_dtype = self.dtype
+        self.built = type(self).built_at_init
         self._np_dtype = np.dtype(self.dtype)
-        self.build_shape: Any = None  # what it was built for, which a config records
-        self.build_shapes: dict[str, Any] = {}  # the same by parameter of `build`, where there are several
         self._warned = False  # that it destroys masks
 
     # Building
@@ -89,8 +89,9 @@ class Layer(Weighted):
         still to make theirs.
         """
         shape = _first(input_shape, input_shapes)
-        if shape is not None and not all(layer.built for layer in self.sublayers()):
-            with name_scope(self.name):
+        with name_scope(self.name):
+            self.path = current_path()
+            if shape is not None and not all(layer.built for layer in self.sublayers()):
                 infer(self.call, _spec_of_shape(shape, self.dtype))
         self.built, self.build_shape = True, shape
 
@@ -99,6 +100,8 @@ class Layer(Weighted):
         wanted = [name for name in signature_of(type(self).build).parameters if name in shapes]
         first = map_structure(_shape, next(iter(bound.values()), None))
         if type(self).build is Layer.build:
+            with name_scope(self.name):
+                self.path = current_path()
             self.built, self.build_shape = True, first  # the layers inside are built as they are called
         elif len(wanted) > 1:
             self.build(**{name: shapes[name] for name in wanted})
@@ -136,8 +139,8 @@ class Layer(Weighted):
         training = kwargs.get("training")
         if "training" not in takes:
             kwargs.pop("training", None)
-        args = tuple(map_structure(self._tensor, a) for a in args)
-        kwargs = {k: map_structure(self._cast, v) for k, v in kwargs.items()}
+        args = tuple(map_structure(lambda x: as_tensor(x, self), a) for a in args)
+        kwargs = {k: map_structure(lambda x: cast(x, self), v) for k, v in kwargs.items()}
         bound = signature_of(type(self).call).bind(*args, **kwargs).arguments
         first_name, first = next(iter(bound.items()), ("inputs", None))  # type: str, Any
         if bound:
@@ -156,6 +159,8 @@ class Layer(Weighted):
         masked = any(m is not None for m in flatten(mask))
         if training is None:
             training = in_training()
+            if training is None and "training" in takes:
+                training = bound.get("training", _default(takes["training"]))
             if training is not None and "training" in takes:
                 bound["training"] = training
         with name_scope(self.name), training_scope(training):
@@ -180,7 +185,8 @@ class Layer(Weighted):
         """Whether the only argument of a call, a plain array of the right rank, may go straight to `call`."""
         training = signature_of(type(self).call).parameters.get("training")
         own_masks = type(self).compute_mask.__module__.startswith(f"{__package__.split('.')[0]}.")
-        return self.built and own_masks and not (training is not None and training.default is True)
+        sized = self.checks_sizes or all(one is None or one.is_about_rank for one in flatten(self.input_spec))
+        return self.built and own_masks and sized and not (training is not None and training.default is True)
 
     def _warn_of_lost_mask(self) -> None:
         warnings.warn(
@@ -191,29 +197,13 @@ class Layer(Weighted):
         )
 
     def check_input(self, inputs: Any) -> None:
-        """Raise where the input is not one array (`ValueError`), or its rank is not the layer's (`ShapeError`)."""
-        if inputs is None:
+        """Hold the first argument against `input_spec`; raises what `check_spec` does, and `ValueError` for None."""
+        if self.input_spec is not None:
+            check_spec(self.input_spec, inputs, self.name)
+        elif inputs is None:
             raise ValueError(
                 f"Inputs to a layer should be tensors. Got 'None' (of type {type(None)}) as input for layer '{self.name}'."
             )
-        if self.input_ndim is None and not self.input_min_ndim:
-            return
-        if isinstance(inputs, (list, tuple, dict)):
-            raise ValueError(
-                f"Layer '{self.name}' expects 1 input, but it received a {type(inputs).__name__} of {len(inputs)}. Pass one array; "
-                "arrays of one shape make a batch with `np.stack`."
-            )
-        ndim = len(inputs.shape)
-        if self.input_ndim is not None and ndim != self.input_ndim:
-            wanted = f"ndim={self.input_ndim}"
-        elif ndim < self.input_min_ndim:
-            wanted = f"min_ndim={self.input_min_ndim}"
-        else:
-            return
-        raise ShapeError(
-            f"Input 0 of layer '{self.name}' is incompatible with the layer: expected {wanted}, found ndim={ndim}. "
-            f"Full shape received: {tuple(inputs.shape)}. The first axis counts the rows of a batch: one row alone is `x[None]`."
-        )
 
     def check_features(self, input_shape: Any, axis: int, size: int) -> None:
         """Raise `ShapeError` where the input's size along `axis` is not the one the layer was built for."""
@@ -222,29 +212,6 @@ class Layer(Weighted):
                 f"Layer '{self.name}' was built for inputs of size {size} along axis {axis}. Expected: {size}. Received: "
                 f"{input_shape[axis]} (shape {tuple(input_shape)})."
             )
-
-    def _tensor(self, x: Any) -> Any:
-        if x is None or isinstance(x, SymbolicTensor):
-            return x
-        if not isinstance(x, np.ndarray):
-            if not hasattr(x, "__array__"):
-                raise ValueError(
-                    "Only input tensors may be passed as positional arguments. The following argument value should be passed as a "
-                    f"keyword argument: {x} (of type {type(x)}). Lists of numbers become an array with `np.asarray`."
-                )
-            x = np.asarray(x)
-        return self._cast(x)
-
-    def _cast(self, x: Any) -> Any:
-        """Floating point numbers in the layer's dtype; everything else as it is."""
-        if not isinstance(x, np.ndarray) or x.dtype is self._np_dtype or x.dtype.kind in "biu":
-            return x
-        if x.dtype.kind != "f":
-            raise DTypeError(
-                f"Layer '{self.name}' takes real numbers and booleans. Received: an array of dtype {x.dtype}. Convert it first, as "
-                "with `np.asarray(x, 'float32')`."
-            )
-        return set_mask(without_mask(x).astype(self._np_dtype), get_mask(x)) if self.autocast else x
 
     def _with_masks(self, outputs: Any, masks: Any) -> Any:
         if masks is None:
@@ -256,29 +223,6 @@ class Layer(Weighted):
         kept += [None] * (len(leaves) - len(kept))
         pairs: Iterator[Any] = iter(kept)
         return map_structure(lambda x: set_mask(x, next(pairs)), outputs)
-
-    @property
-    def output(self) -> Any:
-        """The symbolic result of the layer's only recorded call.
-
-        Raises:
-            AttributeError: the layer was called on symbolic tensors several times, or never.
-        """
-        return self._only_node().outputs
-
-    @property
-    def input(self) -> Any:
-        """The symbolic input of the layer's only recorded call; see `output`."""
-        tensors = self._only_node().input_tensors
-        return tensors[0] if len(tensors) == 1 else tensors
-
-    def _only_node(self) -> Any:
-        if len(self._inbound_nodes) != 1:
-            raise AttributeError(
-                f"Layer '{self.name}' has no single input and output: it was called on symbolic tensors "
-                f"{len(self._inbound_nodes)} times."
-            )
-        return self._inbound_nodes[0]
 
     def warmup(self) -> None:
         """Compile everything that calls may need, or take it from the disk cache; the layer must be built."""
@@ -326,9 +270,6 @@ class Layer(Weighted):
         options.update({key: _cloned(getattr(self, key)) for key in self.config_keys})
         return type(self)(**{**options, **changes})
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
-
 
 def _once(build: Callable[..., None]) -> Callable[..., None]:
     """A class's `build`, made to run once, under the layer's name, and to leave no weights behind where it fails."""
@@ -344,6 +285,7 @@ def _once(build: Callable[..., None]) -> Callable[..., None]:
         self._building = True
         try:
             with name_scope(self.name):
+                self.path = current_path()
                 build(self, *args, **kwargs)
         except BaseException:
             del self._own_weights[before:]
@@ -354,6 +296,10 @@ def _once(build: Callable[..., None]) -> Callable[..., None]:
         self.build_shape, self.build_shapes = _first(args, kwargs), kwargs if len(kwargs) > 1 else {}
 
     return build_once
+
+
+def _default(parameter: inspect.Parameter) -> Any:
+    return None if parameter.default is inspect.Parameter.empty else parameter.default
 
 
 def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -367,7 +313,7 @@ def _shape(x: Any) -> Any:
 def _cloned(option: Any) -> Any:
     if isinstance(option, list):
         return [_cloned(o) for o in option]
-    return option.clone() if isinstance(option, Layer) else option
+    return option.clone() if hasattr(option, "clone") else option  # layers, and initializers, which draw anew
 
 
 def _has_tensor(value: Any) -> bool:

@@ -32,7 +32,6 @@ class Bidirectional(Layer):
 
     config_keys = ("merge_mode", "layer", "backward_layer")
     child_keys = ("layer", "backward_layer")
-    input_ndim = 3
     supports_masking = True
 
     def __init__(
@@ -65,6 +64,7 @@ class Bidirectional(Layer):
         self._check_pair()
         for one in (self.forward_layer, self.backward_layer):
             one.zero_output_for_mask = one.return_sequences  # whatever their configs say
+        self.input_spec = layer.input_spec
         self.stateful, self.return_sequences = layer.stateful, layer.return_sequences  # type: ignore[attr-defined]
         self.return_state = layer.return_state  # type: ignore[attr-defined]
 
@@ -72,6 +72,11 @@ class Bidirectional(Layer):
     def layer(self) -> Any:
         """The forward layer: what a config calls `layer`."""
         return self.forward_layer
+
+    def check_input(self, inputs: Any) -> None:
+        """What the layers take."""
+        self.forward_layer.check_input(inputs)
+        super().check_input(inputs)
 
     def _check_pair(self) -> None:
         forward, backward = self.forward_layer, self.backward_layer

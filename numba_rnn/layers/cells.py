@@ -29,7 +29,6 @@ class RecurrentCell(DropoutRNNCell, Layer):
         "recurrent_regularizer", "bias_regularizer", "kernel_constraint", "recurrent_constraint", "bias_constraint", "dropout",
         "recurrent_dropout", "seed",
     )  # fmt: skip
-    supports_masking = True
 
     def __init__(
         self,
@@ -199,10 +198,6 @@ class RecurrentCell(DropoutRNNCell, Layer):
         """Shapes of one step."""
         h = (inputs.shape[0], self.units)
         return SymbolicTensor(h, self.dtype), [SymbolicTensor(h, self.dtype) for _ in self.spec.states]
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """A step has no mask."""
-        return None
 
 
 @register

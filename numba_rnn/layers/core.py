@@ -10,6 +10,7 @@ from numba_rnn import functional, initializers, ops
 from numba_rnn._typing import Array
 from numba_rnn.errors import DTypeError
 from numba_rnn.layers.base import Layer
+from numba_rnn.layers.input_spec import InputSpec
 from numba_rnn.layers.options import activation_of, function_of
 from numba_rnn.layers.registry import register
 from numba_rnn.layers.weight import Derived, Weight
@@ -37,7 +38,8 @@ class Dense(Layer):
         "units", "activation", "use_bias", "kernel_initializer", "bias_initializer", "kernel_regularizer", "bias_regularizer",
         "kernel_constraint", "bias_constraint", "quantization_config",
     )  # fmt: skip
-    input_min_ndim = 2
+    _input_spec = InputSpec(min_ndim=2)
+    checks_sizes = True
     supports_masking = True
 
     def __init__(
@@ -69,12 +71,7 @@ class Dense(Layer):
         if self.use_bias:
             self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
         self._linear = Derived(functional.Linear, self.kernel, self.bias)
-
-    def check_input(self, inputs: Any) -> None:
-        """Rank, and the size of the last axis."""
-        super().check_input(inputs)
-        if self.kernel is not None:
-            self.check_features(inputs.shape, -1, self.kernel.shape[0])
+        self.input_spec = InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
 
     def call(self, inputs: Any) -> Array:
         """x (..., D) to (..., H)."""
@@ -112,6 +109,7 @@ class Embedding(Layer):
         lora_alpha: Any = None, quantization_config: Any = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         kwargs.pop("input_length", None)
+        kwargs["autocast"] = False  # indices are compared with 0 as they are
         for name, size in (("input_dim", input_dim), ("output_dim", output_dim)):
             if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size <= 0:
                 raise ValueError(f"`{name}` must be a positive integer. Received: {name}={size!r}")
@@ -162,6 +160,7 @@ class Masking(Layer):
 
     config_keys = ("mask_value",)
     supports_masking = True
+    built_at_init = True
 
     def __init__(self, mask_value: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -8,7 +8,7 @@ import numpy as np
 
 from numba_rnn.errors import DTypeError
 
-__all__ = ["policy_config", "policy_name"]
+__all__ = ["DTypePolicy", "policy_config", "policy_name"]
 
 POLICIES = ("float32", "float64")
 
@@ -44,3 +44,44 @@ def policy_name(dtype: Any) -> str:
 def policy_config(name: str) -> dict[str, object]:
     """What Keras writes for a policy."""
     return {"module": "keras", "class_name": "DTypePolicy", "config": {"name": name}, "registered_name": None}
+
+
+class DTypePolicy:
+    """What a layer computes in and keeps its weights in: `layer.dtype_policy`, or given as `dtype=`.
+
+    Raises:
+        DTypeError: a policy that is not run here.
+    """
+
+    quantization_mode = None
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = policy_name(name)
+
+    @property
+    def compute_dtype(self) -> str:
+        """The dtype of the computation."""
+        return self.name
+
+    @property
+    def variable_dtype(self) -> str:
+        """The dtype of the weights."""
+        return self.name
+
+    def get_config(self) -> dict[str, str]:
+        """The constructor's argument."""
+        return {"name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, str]) -> DTypePolicy:
+        """The policy that `get_config` describes."""
+        return cls(**config)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DTypePolicy) and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return f'<DTypePolicy "{self.name}">'

@@ -1,4 +1,4 @@
-"""Normalisation with statistics of the input (layer) or of the training data (batch)."""
+"""Normalisation with statistics of the input (layer), or of the batch in training and of all training data after it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ import numpy as np
 
 from numba_rnn import initializers
 from numba_rnn._typing import Array
+from numba_rnn.config import epsilon as tiny
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
+from numba_rnn.layers.input_spec import InputSpec, check_spec
 from numba_rnn.layers.registry import register
 from numba_rnn.layers.weight import Weight
 from numba_rnn.ops.symbolic import SymbolicTensor
 
 __all__ = ["BatchNormalization", "LayerNormalization"]
 
+AT_LEAST_ONE = InputSpec(min_ndim=1)
+
 
 class _Normalization(Layer):
     supports_masking = True
-    input_min_ndim = 1
     gamma: Weight | None = None
     beta: Weight | None = None
 
@@ -55,6 +58,7 @@ class _Normalization(Layer):
     def check_input(self, inputs: Any) -> None:
         """The sizes it was built for."""
         super().check_input(inputs)
+        check_spec(AT_LEAST_ONE, inputs, self.name)
         axes = self.axes(len(inputs.shape))
         if self.weights:
             for axis, size in zip(axes, self.weights[0].shape, strict=True):
@@ -63,6 +67,8 @@ class _Normalization(Layer):
     def spread(self, weight: Weight, x: Any) -> Array:
         """A parameter, ready to broadcast along the other axes."""
         axes = self.axes(x.ndim)
+        if weight.shape != tuple(x.shape[a] for a in axes):
+            self.check_input(x)
         return weight.value.reshape([x.shape[a] if a in axes else 1 for a in range(x.ndim)])
 
     def compute_output_spec(self, inputs: Any, mask: Any = None) -> SymbolicTensor:
@@ -91,11 +97,12 @@ class LayerNormalization(_Normalization):
         self.rms_scaling = bool(kwargs.pop("rms_scaling", False))
         super().__init__(
             axis, epsilon, center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, beta_constraint,
-            gamma_constraint, **kwargs,
+            gamma_constraint, **{**kwargs, "autocast": False},
         )  # fmt: skip
 
     def build(self, input_shape: Any) -> None:
         """gamma and beta, each of the sizes along `axis`."""
+        self.axis = self.axis if isinstance(self.axis, list) else [self.axis]  # as Keras notes it from then on
         shape = tuple(input_shape[a] for a in self.axes(len(input_shape)))
         if self.scale or self.rms_scaling:
             self.gamma = self.add_weight(shape, self.gamma_initializer, name="gamma")
@@ -116,7 +123,11 @@ class LayerNormalization(_Normalization):
 
 @register
 class BatchNormalization(_Normalization):
-    """gamma (x - moving_mean) / sqrt(moving_variance + epsilon) + beta along `axis`, at inference. Arguments as Keras'."""
+    """gamma (x - mean) / sqrt(variance + epsilon) + beta along `axis`. Arguments as Keras'.
+
+    Mean and variance are `moving_mean` and `moving_variance`; with `training=True`, unless `trainable` is False, the batch's, and
+    each moving number m then becomes momentum m + (1 - momentum) batch. Elements with a mask of false count in neither.
+    """
 
     config_keys = (
         "axis", "momentum", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer", "moving_mean_initializer",
@@ -135,6 +146,8 @@ class BatchNormalization(_Normalization):
             axis, epsilon, center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, beta_constraint,
             gamma_constraint, **kwargs,
         )  # fmt: skip
+        if not isinstance(axis, int):
+            raise TypeError(f"`axis` of a BatchNormalization must be one whole number. Received: axis={axis!r}")
         if renorm:
             raise ValueError("Batch renormalisation (`renorm=True`) is not supported.")
         self.momentum, self.synchronized, self.renorm = float(momentum), synchronized, False
@@ -153,12 +166,33 @@ class BatchNormalization(_Normalization):
         self.moving_variance = self.add_weight(
             shape, self.moving_variance_initializer, name="moving_variance", trainable=False
         )
+        self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: input_shape[self.axis]})
 
-    def call(self, inputs: Any, mask: Any = None) -> Array:
-        """The normalised input; `mask` would count in training alone."""
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Array:
+        """The normalised input; the mask has all its axes but the last and counts in training alone."""
+        if mask is not None and mask.ndim != inputs.ndim - 1:
+            raise ShapeError(
+                "The mask provided should be one dimension less than the inputs. Received: "
+                f"mask.shape={mask.shape}, inputs.shape={inputs.shape}"
+            )
         x = inputs.astype(self._np_dtype, copy=False)
-        factor = 1 / np.sqrt(self.spread(self.moving_variance, x) + np.asarray(self.epsilon, x.dtype))
+        mean, variance = self.spread(self.moving_mean, x), self.spread(self.moving_variance, x)
+        if training and self.trainable:
+            mean, variance = self._batch_statistics(x, mask)
+            for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                moving.assign(moving.value * self.momentum + batch.reshape(-1) * (1 - self.momentum))
+        factor = 1 / np.sqrt(variance + np.asarray(self.epsilon, x.dtype))
         if self.gamma is not None:
             factor = factor * self.spread(self.gamma, x)
-        y: Array = (x - self.spread(self.moving_mean, x)) * factor
+        y: Array = (x - mean) * factor
         return y if self.beta is None else y + self.spread(self.beta, x)
+
+    def _batch_statistics(self, x: Array, mask: Any) -> tuple[Array, Array]:
+        """Mean and variance over all axes but one, ready to broadcast."""
+        others = tuple(set(range(x.ndim)) - set(self.axes(x.ndim)))
+        if mask is None:
+            return np.mean(x, others, keepdims=True), np.var(x, others, keepdims=True)
+        counts = np.broadcast_to(np.asarray(mask, bool)[..., None], x.shape)
+        n = np.sum(counts, others, keepdims=True, dtype=x.dtype) + np.asarray(tiny(), x.dtype)
+        mean = np.sum(np.where(counts, x, 0), others, keepdims=True, dtype=x.dtype) / n
+        return mean, np.sum(np.where(counts, x - mean, 0) ** 2, others, keepdims=True, dtype=x.dtype) / n

@@ -9,6 +9,7 @@ import numpy as np
 from numba_rnn._typing import Array
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
+from numba_rnn.layers.input_spec import InputSpec
 from numba_rnn.layers.registry import register
 
 __all__ = ["GlobalAveragePooling1D", "GlobalMaxPooling1D", "channels"]
@@ -30,7 +31,8 @@ def channels(data_format: str | None) -> str:
 
 class _Pooling(Layer):
     config_keys = ("data_format", "keepdims")
-    input_ndim = 3
+    _input_spec = InputSpec(ndim=3)
+    built_at_init = True
 
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)

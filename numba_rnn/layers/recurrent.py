@@ -6,6 +6,7 @@ import inspect
 from typing import Any, ClassVar
 
 from numba_rnn.layers.cells import GRUCell, LSTMCell, RecurrentCell, SimpleRNNCell
+from numba_rnn.layers.input_spec import InputSpec
 from numba_rnn.layers.options import forwarded
 from numba_rnn.layers.registry import register
 from numba_rnn.layers.rnn import RNN
@@ -27,6 +28,7 @@ class _CellLayer(RNN):
     """An `RNN` that makes its cell from its own arguments."""
 
     cell_class: ClassVar[type[RecurrentCell]]
+    _input_spec: Any = InputSpec(ndim=3)
     child_keys = ()
     config_extras: ClassVar[tuple[str, ...]] = ("zero_output_for_mask",)
 
@@ -87,6 +89,7 @@ class SimpleRNN(_CellLayer):
     """
 
     cell_class = SimpleRNNCell
+    _input_spec = [InputSpec(ndim=3)]  # noqa: RUF012 (a list, as in Keras)
     config_keys = _config_keys(SimpleRNNCell, "seed")
 
     def __init__(

@@ -10,10 +10,13 @@ import numpy as np
 from numba_rnn._typing import Array
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
+from numba_rnn.layers.input_spec import InputSpec, check_spec
 from numba_rnn.layers.pooling import channels
 from numba_rnn.layers.registry import register
 
 __all__ = ["Flatten", "Permute", "RepeatVector", "Reshape"]
+
+AT_LEAST_ONE = InputSpec(min_ndim=1)
 
 
 @register
@@ -21,7 +24,7 @@ class Flatten(Layer):
     """x (B, ...) to (B, n). Arguments as Keras'."""
 
     config_keys = ("data_format",)
-    input_min_ndim = 1
+    _input_spec = InputSpec(min_ndim=1)
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -56,11 +59,15 @@ class Reshape(Layer):
     """
 
     config_keys = ("target_shape",)
-    input_min_ndim = 1
+    built_at_init = True
 
     def __init__(self, target_shape: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.target_shape = _whole_numbers("target_shape", target_shape)
+
+    def check_input(self, inputs: Any) -> None:
+        """There is a batch axis."""
+        check_spec(AT_LEAST_ONE, inputs, self.name)
 
     def call(self, inputs: Any) -> Array:
         """The other shape."""
@@ -83,21 +90,13 @@ class Permute(Layer):
     """
 
     config_keys = ("dims",)
-    input_min_ndim = 1
 
     def __init__(self, dims: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dims = _whole_numbers("dims", dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
             raise ValueError(f"Invalid permutation argument `dims` for Permute Layer. Received: dims={dims}")
-
-    def check_input(self, inputs: Any) -> None:
-        """As many axes as `dims` and the batch."""
-        super().check_input(inputs)
-        if len(inputs.shape) != len(self.dims) + 1:
-            raise ShapeError(
-                f"Layer '{self.name}' permutes {len(self.dims)} axes and the batch's. Received: {tuple(inputs.shape)}."
-            )
+        self.input_spec = InputSpec(ndim=len(self.dims) + 1)
 
     def call(self, inputs: Any) -> Array:
         """The other order."""
@@ -109,7 +108,7 @@ class RepeatVector(Layer):
     """x (B, D) to (B, n, D). Arguments as Keras'."""
 
     config_keys = ("n",)
-    input_ndim = 2
+    _input_spec = InputSpec(ndim=2)
 
     def __init__(self, n: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -14,6 +14,7 @@ from numba_rnn.functional import ScanOptions
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.cell_dropout import DropoutRNNCell
 from numba_rnn.layers.cells import RecurrentCell
+from numba_rnn.layers.input_spec import InputSpec, check_spec
 from numba_rnn.layers.registry import register
 from numba_rnn.layers.stacked import (
     StackedRNNCells,
@@ -25,7 +26,7 @@ from numba_rnn.layers.stacked import (
     state_specs,
     zero_states,
 )
-from numba_rnn.layers.state import assign_states, make_states, reset_states
+from numba_rnn.layers.state import carry_states, make_states, reset_states
 from numba_rnn.layers.stepping import step_through
 from numba_rnn.ops.symbolic import SymbolicTensor
 from numba_rnn.ops.tree import flatten, map_structure, pack
@@ -33,6 +34,7 @@ from numba_rnn.ops.tree import flatten, map_structure, pack
 __all__ = ["RNN"]
 
 # The eight kinds of call, made once: a call must not build an object for its options.
+THREE_AXES, AT_LEAST_TWO = InputSpec(ndim=3), InputSpec(min_ndim=2)
 OPTIONS = {flags: ScanOptions(*flags) for flags in itertools.product((False, True), repeat=3)}
 
 
@@ -65,8 +67,6 @@ class RNN(Layer):
         "cell",
     )
     child_keys: ClassVar[tuple[str, ...]] = ("cell",)
-    input_ndim: int | None = 3
-    input_min_ndim = 3
     supports_masking = True
 
     def __init__(
@@ -91,8 +91,6 @@ class RNN(Layer):
         self.states: list[Any] | None = None
         self._stacked = isinstance(cell, StackedRNNCells)
         self._in_kernels = all(runs_in_kernels(one) for one in self._cells)
-        if not self._in_kernels:
-            self.input_ndim = None  # a cell of one's own may take inputs of any rank
 
     @property
     def _cells(self) -> list[Any]:
@@ -108,6 +106,10 @@ class RNN(Layer):
     def output_size(self) -> int:
         """H."""
         return output_size(self.cell)
+
+    def check_input(self, inputs: Any) -> None:
+        """Sequences (B, T, D); a cell of one's own may take steps of any rank."""
+        check_spec(flatten(self.input_spec)[0] or (THREE_AXES if self._in_kernels else AT_LEAST_TWO), inputs, self.name)
 
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
         """The cell's weights for sequences (B, T, D); the states, where they are kept between calls."""
@@ -162,7 +164,7 @@ class RNN(Layer):
         if training:
             _reset_dropout(self._cells)
         if self.stateful:
-            assign_states(self.states, states)
+            carry_states(self.states, states)
         return (y, *states) if self.return_state else y
 
     def _scan_stack(

@@ -9,11 +9,14 @@ import numpy as np
 
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
+from numba_rnn.layers.input_spec import InputSpec, check_spec
 from numba_rnn.layers.registry import register
 from numba_rnn.ops.symbolic import SymbolicTensor
 from numba_rnn.ops.tree import flatten, map_structure
 
 __all__ = ["TimeDistributed"]
+
+AT_LEAST_ONE = InputSpec(min_ndim=1)
 
 
 @register
@@ -28,7 +31,6 @@ class TimeDistributed(Layer):
     """
 
     config_keys = ("layer",)
-    input_min_ndim = 1
     child_keys = ("layer",)
     supports_masking = True
 
@@ -44,6 +46,7 @@ class TimeDistributed(Layer):
 
     def check_input(self, inputs: Any) -> None:
         """It needs a batch, a time and another axis."""
+        check_spec(AT_LEAST_ONE, inputs, self.name)
         super().check_input(inputs)
         if len(inputs.shape) < 3:
             raise ShapeError(

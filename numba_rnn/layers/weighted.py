@@ -97,6 +97,16 @@ class Weighted(Operation):
         trained = {id(w) for w in self.trainable_weights}
         return [w for w in self.weights if id(w) not in trained]
 
+    @property
+    def trainable_variables(self) -> list[Weight]:
+        """`trainable_weights` by its other name."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[Weight]:
+        """`non_trainable_weights` by its other name: states and random seeds are no variables here."""
+        return self.non_trainable_weights
+
     def get_weights(self) -> list[Array]:
         """Copies of all weights, in Keras' order."""
         return [w.numpy() for w in self.weights]

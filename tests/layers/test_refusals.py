@@ -68,8 +68,12 @@ def test_one_array_is_one_array(kind: str, built: bool) -> None:
     layer = SINGLE[kind].clone(name=None)
     if built:
         layer(X)
-    for given, received in (([X], "list of 1"), ((X, X), "tuple of 2"), ({"x": X}, "dict of 1")):
-        with pytest.raises(ValueError, match=f"expects 1 input, but it received a {received}"):
+    for given, received in (
+        ([X], "1 input tensors in a list"),
+        ((X, X), "2 input tensors in a tuple"),
+        ({"x": X}, "1 .* dict"),
+    ):
+        with pytest.raises(ValueError, match=rf"expects 1 input\(s\), but it received {received}"):
             layer(given)
     with pytest.raises(ValueError, match=r"Inputs to a layer should be tensors. Got 'None'"):
         layer(None)
