@@ -26,9 +26,9 @@ def register(cls: T) -> T:
     return cls
 
 
-def is_ours(cls: type) -> bool:
-    """Whether a class is the library's, not the user's."""
-    return cls.__module__.split(".")[0] == __name__.split(".")[0]
+def is_ours(value: Any) -> bool:
+    """Whether a class or function is the library's, not the user's."""
+    return str(value.__module__).split(".")[0] == __name__.split(".")[0]
 
 
 def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[Any], Any]:

@@ -90,8 +90,10 @@ def _module(value: Any) -> str | None:
     return None if value.__module__ == "__main__" else value.__module__
 
 
-def _own_function(value: Any) -> dict[str, Any]:
+def _own_function(value: Any) -> Any:
     name = get_registered_name(value) if hasattr(value, "__name__") else ""
+    if name and is_ours(value):  # a loss or metric of Keras'
+        return name
     if not name or name == "<lambda>":
         raise ValueError(
             f"A config holds functions by their names, and this one has none. Expected: Keras' own, or a function made with `def`. "

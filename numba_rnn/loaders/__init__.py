@@ -21,7 +21,7 @@ __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
 
 def load_model(
     filepath: str | os.PathLike[str],
-    custom_objects: dict[str, type] | None = None,
+    custom_objects: dict[str, Any] | None = None,
     compile: bool = True,
     safe_mode: bool = True,
 ) -> Any:
@@ -29,8 +29,8 @@ def load_model(
 
     Args:
         filepath: the file; its content decides the format, not its extension.
-        custom_objects: `Layer` classes of your own that the file may name, under their names there.
-        compile: accepted for Keras' sake; what a file says about training is not used.
+        custom_objects: classes and functions of your own that the file may name, under their names there.
+        compile: whether a `.keras` file's losses and metrics are those of `evaluate`, if all of them are known here.
         safe_mode: accepted for Keras' sake; nothing in a file is ever executed, imported or unpickled.
 
     Returns:
@@ -45,7 +45,7 @@ def load_model(
     with _naming(path):
         start = check_source(path)
         if start.startswith(b"PK"):
-            return load_archive(path, custom_objects)
+            return load_archive(path, custom_objects, compile)
         if start != HDF5_SIGNATURE:
             raise ModelFileError(_not_a_model(start))
         with open_hdf5(path.read_bytes()) as file:

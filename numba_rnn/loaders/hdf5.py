@@ -71,7 +71,7 @@ def _write_names(group: h5py.Group, attr: str, names: list[str]) -> None:
         group.attrs[f"{attr}{n}"] = part
 
 
-def load_h5(file: h5py.File, custom_objects: dict[str, type] | None = None) -> Any:
+def load_h5(file: h5py.File, custom_objects: dict[str, Any] | None = None) -> Any:
     """The model in a whole-model `.h5`, with its weights.
 
     Raises:

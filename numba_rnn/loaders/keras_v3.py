@@ -13,7 +13,9 @@ from typing import Any
 import h5py
 
 from numba_rnn.errors import ModelFileError
+from numba_rnn.layers.registry import custom_object_scope
 from numba_rnn.layers.serialization import serialize, writing
+from numba_rnn.loaders.compiled import compile_config, compile_from
 from numba_rnn.loaders.safety import open_hdf5, parse_json, read_members
 from numba_rnn.loaders.weights import load_layout, places, save_layout
 from numba_rnn.models import deserialize_model
@@ -53,8 +55,8 @@ def model_config(model: Any) -> dict[str, Any]:
     """
     with writing():
         config: dict[str, Any] = serialize(model)
-    kept = getattr(model, "file_compile_config", None)
-    return config if kept is None else {**config, "compile_config": kept}
+        compiled = compile_config(model)
+    return {**config, "compile_config": compiled} if compiled else config
 
 
 def dialect(model: Any) -> str:
@@ -78,7 +80,7 @@ def _own_version() -> str:
         return "of a checkout"
 
 
-def load_archive(path: Path, custom_objects: dict[str, type] | None = None) -> Any:
+def load_archive(path: Path, custom_objects: dict[str, Any] | None = None, compile: bool = True) -> Any:
     """The model in a `.keras` file, with its weights.
 
     Raises:
@@ -88,7 +90,8 @@ def load_archive(path: Path, custom_objects: dict[str, type] | None = None) -> A
     written_by = check_version(parse_json(members[METADATA], METADATA).get("keras_version"))
     config = parse_json(members[CONFIG], CONFIG)
     model = deserialize_model(config, written_by, custom_objects)
-    model.file_compile_config = config.get("compile_config")  # of no use here; saved again as it is
+    with custom_object_scope(custom_objects):
+        compile_from(model, config.get("compile_config"), use=compile)
     with open_hdf5(members[WEIGHTS]) as file:
         load_layout(model, file, check_names=True)
     return model

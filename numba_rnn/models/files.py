@@ -17,14 +17,15 @@ def set_loaders(find: Callable[[], Any]) -> None:
 
 
 def load_model(
-    filepath: Any, custom_objects: dict[str, type] | None = None, compile: bool = True, safe_mode: bool = True
+    filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
 ) -> Any:
     """The model in a `.keras` or whole-model `.h5` file saved by Keras 3, with its weights.
 
     Args:
         filepath: the file; its content decides the format, not its extension.
-        custom_objects: `Layer` classes of your own that the file may name, under their names there.
-        compile, safe_mode: accepted for Keras' sake; nothing in a file is ever trained, executed, imported or unpickled.
+        custom_objects: classes and functions of your own that the file may name, under their names there.
+        compile: whether a `.keras` file's losses and metrics are those of `evaluate`, if all of them are known here.
+        safe_mode: accepted for Keras' sake; nothing in a file is ever executed, imported or unpickled.
 
     Returns:
         A `Sequential` or `Model` that predicts what Keras predicts.

@@ -12,14 +12,14 @@ __all__ = ["deserialize_model"]
 
 
 def deserialize_model(
-    config: dict[str, Any], version: tuple[int, int] = (3, 15), custom_objects: dict[str, type] | None = None
+    config: dict[str, Any], version: tuple[int, int] = (3, 15), custom_objects: dict[str, Any] | None = None
 ) -> Any:
     """Build the model from the top object of a `config.json` (or of the `model_config` of a whole-model `.h5`).
 
     Args:
         config: `{"class_name": "Sequential" or "Functional", "config": {...}, ...}`.
         version: the Keras that wrote it, (major, minor): from 3.16 on recurrent layers do not pass masks on.
-        custom_objects: classes of the user's own that it may name.
+        custom_objects: classes and functions of the user's own that it may name.
 
     Raises:
         ModelFileError: it names a class, an operation or an option that this library does not have, or is no model.
