@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from numba_rnn._typing import Array
 from numba_rnn.layers.weight import Weight
 from numba_rnn.ops.tree import flatten, map_structure
 
-__all__ = ["State", "assign_states", "make_states", "reset_states"]
+__all__ = ["State", "carry_states", "make_states", "reset_states"]
 
 
 class State(Weight):
@@ -17,16 +18,25 @@ class State(Weight):
 
     __slots__ = ()
 
+    def carry(self, value: Array) -> None:
+        """Hold a copy of this array, which is known to fit: what `assign` does, without a question, at every call."""
+        self._value = value.copy()  # and writable: compiled code takes it as it is
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        view = self.value.view()
+        view.flags.writeable = False
+        return np.array(view, dtype, copy=copy)
+
 
 def make_states(initial: Any, dtype: str) -> Any:
     """A `State` for each array of the structure, starting as that array."""
     return map_structure(lambda x: State("rnn_state", x.shape, dtype, lambda *_: x, trainable=False), initial)
 
 
-def assign_states(states: Any, values: Any) -> None:
+def carry_states(states: Any, values: Any) -> None:
     """Give each state the value at its place."""
     for state, value in zip(flatten(states), flatten(values), strict=True):
-        state.assign(value)
+        state.carry(value)
 
 
 def reset_states(states: Any, rows: Any = None) -> None:
