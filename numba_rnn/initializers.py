@@ -6,12 +6,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from numba_rnn import random
 from numba_rnn._typing import Array
+from numba_rnn.ops.dtypes import standardize_dtype
 from numba_rnn.ops.naming import snake_case
+from numba_rnn.random import SeedGenerator
 
 __all__ = [
     "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "Initializer", "LecunNormal", "LecunUniform",
-    "Ones", "Orthogonal", "RandomNormal", "RandomUniform", "Stored", "TruncatedNormal", "VarianceScaling", "Zeros", "get",
+    "Ones", "Orthogonal", "RandomNormal", "RandomUniform", "Stored", "TruncatedNormal", "VarianceScaling", "Zeros", "constant",
+    "deserialize", "get", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "identity", "lecun_normal", "lecun_uniform",
+    "ones", "orthogonal", "random_normal", "random_uniform", "serialize", "truncated_normal", "variance_scaling", "zeros",
 ]  # fmt: skip
 
 # The standard deviation of a standard normal distribution cut at ±2.
@@ -19,12 +24,16 @@ TRUNCATED_STDDEV = 0.87962566103423978
 
 
 class Initializer:
-    """Called with a shape and a dtype, it returns an array. `seed` makes the numbers reproducible: the same at every call."""
+    """Called with a shape and a dtype, it returns an array.
+
+    The random ones give the same numbers at every call with the same shape, also where no `seed` was given and one was drawn
+    when they were made; only a `SeedGenerator` as seed makes the calls differ.
+    """
 
     keras_module: ClassVar[str] = "keras.initializers"
     config_keys: ClassVar[tuple[str, ...]] = ()
 
-    def __call__(self, shape: Any, dtype: Any = "float32") -> Array:
+    def __call__(self, shape: Any, dtype: Any = None) -> Array:
         """The numbers."""
         raise NotImplementedError
 
@@ -37,21 +46,25 @@ class Initializer:
         """The initializer that `get_config` describes."""
         return cls(**config)
 
+    def clone(self) -> Initializer:
+        """Another one with the same options; without a seed in them it gives other numbers."""
+        return type(self).from_config(self.get_config())
+
 
 class Zeros(Initializer):
     """All zero."""
 
-    def __call__(self, shape: Any, dtype: Any = "float32") -> Array:
+    def __call__(self, shape: Any, dtype: Any = None) -> Array:
         """Zeros."""
-        return np.zeros(shape, dtype)
+        return np.zeros(shape, standardize_dtype(dtype))
 
 
 class Ones(Initializer):
     """All one."""
 
-    def __call__(self, shape: Any, dtype: Any = "float32") -> Array:
+    def __call__(self, shape: Any, dtype: Any = None) -> Array:
         """Ones."""
-        return np.ones(shape, dtype)
+        return np.ones(shape, standardize_dtype(dtype))
 
 
 class Constant(Initializer):
@@ -62,20 +75,30 @@ class Constant(Initializer):
     def __init__(self, value: Any = 0.0) -> None:
         self.value = value
 
-    def __call__(self, shape: Any, dtype: Any = "float32") -> Array:
+    def __call__(self, shape: Any, dtype: Any = None) -> Array:
         """`value` everywhere."""
-        return np.array(np.broadcast_to(np.asarray(self.value, dtype), shape))
+        return np.array(np.broadcast_to(np.asarray(self.value, standardize_dtype(dtype)), shape))
 
 
 class _Random(Initializer):
-    def __init__(self, seed: int | None = None) -> None:
-        if seed is not None and not isinstance(seed, (int, np.integer)):
-            raise ValueError(f"`seed` argument should be an integer or None. Received: seed={seed}")
-        self.seed = seed
+    def __init__(self, seed: Any = None) -> None:
+        if isinstance(seed, dict):
+            seed = SeedGenerator.from_config(seed.get("config", {}))
+        if seed is not None and not isinstance(seed, (int, np.integer, SeedGenerator)):
+            raise ValueError(
+                f"`seed` argument should be an instance of `keras.random.SeedGenerator()` or an integer. Received: seed={seed}"
+            )
+        self._given = seed
+        self.seed = random.make_default_seed() if seed is None else seed
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        given = serialize(self._given) if isinstance(self._given, SeedGenerator) else self._given
+        return {**super().get_config(), "seed": given}
 
     def generator(self) -> np.random.Generator:
-        """Fresh at every call, from the seed where there is one."""
-        return np.random.default_rng(self.seed)
+        """From the seed."""
+        return random.generator(self.seed)
 
 
 class RandomNormal(_Random):
@@ -83,25 +106,21 @@ class RandomNormal(_Random):
 
     config_keys = ("seed", "mean", "stddev")
 
-    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> None:
         super().__init__(seed)
         self.mean, self.stddev = mean, stddev
 
-    def __call__(self, shape: Any, dtype: Any = "float32") -> Array:
+    def __call__(self, shape: Any, dtype: Any = None) -> Array:
         """Random numbers."""
-        return self.generator().normal(self.mean, self.stddev, shape).astype(dtype)
+        return random.normal(shape, self.mean, self.stddev, dtype, self.seed)
 
 
 class TruncatedNormal(RandomNormal):
     """Normal with `mean` and `stddev`, numbers beyond two standard deviations drawn again."""
 
-    def __call__(self, shape: Any, dtype: Any = "float32") -> Array:
+    def __call__(self, shape: Any, dtype: Any = None) -> Array:
         """Random numbers."""
-        random = self.generator()
-        z = random.standard_normal(shape)
-        while (far := np.abs(z) > 2).any():
-            z[far] = random.standard_normal(int(far.sum()))
-        return (self.mean + self.stddev * z).astype(dtype)
+        return random.truncated_normal(shape, self.mean, self.stddev, dtype, self.seed)
 
 
 class RandomUniform(_Random):
@@ -109,13 +128,13 @@ class RandomUniform(_Random):
 
     config_keys = ("seed", "minval", "maxval")
 
-    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None) -> None:
+    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Any = None) -> None:
         super().__init__(seed)
         self.minval, self.maxval = minval, maxval
 
-    def __call__(self, shape: Any, dtype: Any = "float32") -> Array:
+    def __call__(self, shape: Any, dtype: Any = None) -> Array:
         """Random numbers."""
-        return self.generator().uniform(self.minval, self.maxval, shape).astype(dtype)
+        return random.uniform(shape, self.minval, self.maxval, dtype, self.seed)
 
 
 class VarianceScaling(_Random):
@@ -131,7 +150,7 @@ class VarianceScaling(_Random):
         scale: float = 1.0,
         mode: str = "fan_in",
         distribution: str = "truncated_normal",
-        seed: int | None = None,
+        seed: Any = None,
         input_axes: Any = None,
         output_axes: Any = None,
     ) -> None:
@@ -150,17 +169,17 @@ class VarianceScaling(_Random):
         self.scale, self.mode, self.distribution = scale, mode, distribution
         self.input_axes, self.output_axes = input_axes, output_axes
 
-    def __call__(self, shape: Any, dtype: Any = "float32") -> Array:
+    def __call__(self, shape: Any, dtype: Any = None) -> Array:
         """Random numbers."""
         fan_in, fan_out = _fans(tuple(shape))
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, fan)
         if self.distribution == "uniform":
-            limit = np.sqrt(3 * variance)
-            return self.generator().uniform(-limit, limit, shape).astype(dtype)
+            limit = float(np.sqrt(3 * variance))
+            return random.uniform(shape, -limit, limit, dtype, self.seed)
         if self.distribution == "untruncated_normal":
-            return self.generator().normal(0, np.sqrt(variance), shape).astype(dtype)
-        return TruncatedNormal(0.0, float(np.sqrt(variance)) / TRUNCATED_STDDEV, self.seed)(shape, dtype)
+            return random.normal(shape, 0.0, float(np.sqrt(variance)), dtype, self.seed)
+        return random.truncated_normal(shape, 0.0, float(np.sqrt(variance)) / TRUNCATED_STDDEV, dtype, self.seed)
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[float, float]:
@@ -176,7 +195,7 @@ class _Scaled(VarianceScaling):
     config_keys = ("seed", "input_axes", "output_axes")
     setting: ClassVar[tuple[float, str, str]]
 
-    def __init__(self, seed: int | None = None, input_axes: Any = None, output_axes: Any = None) -> None:
+    def __init__(self, seed: Any = None, input_axes: Any = None, output_axes: Any = None) -> None:
         super().__init__(*self.setting, seed=seed, input_axes=input_axes, output_axes=output_axes)
 
 
@@ -221,11 +240,11 @@ class Orthogonal(_Random):
 
     config_keys = ("seed", "gain")
 
-    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
+    def __init__(self, gain: float = 1.0, seed: Any = None) -> None:
         super().__init__(seed)
         self.gain = gain
 
-    def __call__(self, shape: Any, dtype: Any = "float32") -> Array:
+    def __call__(self, shape: Any, dtype: Any = None) -> Array:
         """A random matrix with orthonormal rows or columns, whichever are fewer."""
         if len(shape) < 2:
             raise ValueError(
@@ -234,7 +253,7 @@ class Orthogonal(_Random):
         rows, columns = int(np.prod(shape[:-1])), shape[-1]
         q, r = np.linalg.qr(self.generator().standard_normal((max(rows, columns), min(rows, columns))))
         q = q * np.sign(np.diag(r))  # without it the matrices would not be uniformly distributed
-        return (self.gain * (q.T if rows < columns else q)).reshape(shape).astype(dtype)
+        return (self.gain * (q.T if rows < columns else q)).reshape(shape).astype(standardize_dtype(dtype))
 
 
 class Identity(Initializer):
@@ -245,33 +264,48 @@ class Identity(Initializer):
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = gain
 
-    def __call__(self, shape: Any, dtype: Any = "float32") -> Array:
+    def __call__(self, shape: Any, dtype: Any = None) -> Array:
         """The matrix."""
         if len(shape) != 2:
             raise ValueError(
                 f"Identity matrix initializer can only be used for 2D matrices. Received: shape={shape} of rank {len(shape)}."
             )
-        return (self.gain * np.eye(*shape)).astype(dtype)
+        return (self.gain * np.eye(*shape)).astype(standardize_dtype(dtype))
+
+
+class _Array(Constant):
+    """The numbers themselves; a file has them as a constant."""
+
+    keras_class_name = "Constant"
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Array:
+        """A copy."""
+        if tuple(shape) != np.shape(self.value):
+            raise ValueError(
+                f"Expected `shape` to be {np.shape(self.value)} for direct tensor as initializer. Received shape={shape}"
+            )
+        return np.array(self.value, standardize_dtype(dtype))
 
 
 class Stored(Initializer):
-    """An initializer as a file describes it: kept as data, made only if a weight is never given its numbers."""
+    """An initializer that this library does not have, as a file describes it: of use to a weight that is given its numbers."""
 
     def __init__(self, description: dict[str, Any]) -> None:
         self.description = description
 
-    def __call__(self, shape: Any, dtype: Any = "float32") -> Array:
-        """The numbers of the initializer described.
+    def __call__(self, shape: Any, dtype: Any = None) -> Array:
+        """There are no numbers.
 
         Raises:
-            ValueError: it is none of this module's.
+            ValueError: always.
         """
-        name, config = self.description.get("class_name"), self.description.get("config") or {}
-        cls = _named(name)
-        if cls is None:
-            raise ValueError(_unreadable(self.description))
-        return cls(**config)(shape, dtype)
+        raise ValueError(_unreadable(self.description))
 
+
+constant, identity, ones, orthogonal, zeros = Constant, Identity, Ones, Orthogonal, Zeros
+glorot_normal, glorot_uniform, he_normal, he_uniform = GlorotNormal, GlorotUniform, HeNormal, HeUniform
+lecun_normal, lecun_uniform, random_normal, random_uniform = LecunNormal, LecunUniform, RandomNormal, RandomUniform
+truncated_normal, variance_scaling = TruncatedNormal, VarianceScaling
 
 _CLASSES: tuple[type[Initializer], ...] = (
     Constant, GlorotNormal, GlorotUniform, HeNormal, HeUniform, Identity, LecunNormal, LecunUniform, Ones, Orthogonal,
@@ -304,15 +338,43 @@ def get(identifier: Any) -> Any:
         ValueError: it is none of these.
     """
     if isinstance(identifier, dict) and "class_name" in identifier:
-        return Stored(identifier)
+        return deserialize(identifier)
     if isinstance(identifier, str):
         cls = _named(identifier)
         if cls is not None:
             return cls()
-    elif isinstance(identifier, type) and issubclass(identifier, Initializer):
+    elif isinstance(identifier, type):
         return identifier()
     elif isinstance(identifier, (np.ndarray, np.generic)):
-        return Constant(identifier)
+        return _Array(identifier)
     elif identifier is None or callable(identifier):
         return identifier
     raise ValueError(_unreadable(identifier))
+
+
+def serialize(initializer: Any) -> dict[str, Any]:
+    """Keras' JSON for an initializer."""
+    if isinstance(initializer, Stored):
+        return initializer.description
+    return {
+        "module": initializer.keras_module,
+        "class_name": getattr(initializer, "keras_class_name", type(initializer).__name__),
+        "config": initializer.get_config(),
+        "registered_name": None,
+    }
+
+
+def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
+    """The initializer that Keras' JSON describes; a `Stored` where it is none of this library's, or has other options.
+
+    Raises:
+        ValueError: a name, alone, that no initializer has.
+    """
+    if not isinstance(config, dict):
+        return get(config)
+    name, options = config.get("class_name"), config.get("config") or {}
+    cls = (custom_objects or {}).get(str(name)) or _named(name)
+    try:
+        return Stored(config) if cls is None else cls.from_config(options)
+    except TypeError:  # written by another version
+        return Stored(config)

@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numba_rnn import initializers
+from numba_rnn import initializers, random
+
+NAMES = [n for n in initializers.__all__ if n[0].isupper() and n not in {"Initializer", "Stored"}]
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("name", [n for n in initializers.__all__ if n not in {"Initializer", "Stored", "get"}])
+@pytest.mark.parametrize("name", NAMES)
 def test_config_like_keras(keras: Any, name: str) -> None:
     ours, theirs = getattr(initializers, name)(), getattr(keras.initializers, name)()
     if name != "Identity":  # whose gain Keras forgets to write
@@ -42,8 +44,51 @@ def test_seeds_repeat() -> None:
     first, again, other = (initializers.GlorotUniform(seed=s)((3, 4)) for s in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0.01
-    free = initializers.GlorotUniform()
-    assert np.abs(free((3, 4)) - free((3, 4))).max() > 0
+    free = initializers.GlorotUniform()  # draws its seed when it is made
+    np.testing.assert_array_equal(free((3, 4)), free((3, 4)))
+    assert free.get_config()["seed"] is None
+    for fresh in (initializers.GlorotUniform(), free.clone()):
+        assert np.abs(free((3, 4)) - fresh((3, 4))).max() > 0.01
+    random.seed_everything(3)
+    first = initializers.GlorotUniform()((3, 4))
+    random.seed_everything(3)
+    np.testing.assert_array_equal(first, initializers.GlorotUniform()((3, 4)))
+
+
+def test_a_seed_generator_makes_every_call_differ() -> None:
+    made = initializers.RandomNormal(seed=random.SeedGenerator(4, name="s"))
+    first, second = made((3, 4)), made((3, 4))
+    assert np.abs(first - second).max() > 0.01
+    again = initializers.RandomNormal.from_config(made.get_config())
+    np.testing.assert_array_equal(again((3, 4)), first)
+
+
+def test_aliases_and_configs() -> None:
+    for name in NAMES:
+        assert getattr(initializers, initializers.snake_case(name)) is getattr(initializers, name)
+    made = initializers.get({"class_name": "VarianceScaling", "config": {"scale": 2.0, "seed": 1}})
+    assert made.get_config()["scale"] == 2.0
+    assert initializers.deserialize(initializers.serialize(made)).get_config() == made.get_config()
+    assert initializers.get(initializers.zeros).get_config() == {}
+
+    def mine(shape: Any, dtype: Any = None) -> Any:
+        return np.full(shape, 7, dtype)
+
+    assert initializers.get(mine) is mine
+    array = initializers.get(np.arange(3.0))
+    assert array((3,), "float32").dtype == np.float32
+    with pytest.raises(ValueError, match=r"Expected `shape` to be \(3,\) for direct tensor"):
+        array((4,))
+
+
+@pytest.mark.oracle
+def test_descriptions_like_keras(keras: Any) -> None:
+    ours = initializers.serialize(initializers.RandomNormal(seed=random.SeedGenerator(4, name="s")))
+    theirs = keras.initializers.serialize(keras.initializers.RandomNormal(seed=keras.random.SeedGenerator(4, name="s")))
+    assert ours == theirs
+    assert initializers.serialize(initializers.HeNormal(3)) == keras.initializers.serialize(
+        keras.initializers.HeNormal(3)
+    )
 
 
 def test_plain_values() -> None:
