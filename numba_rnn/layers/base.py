@@ -51,6 +51,9 @@ class Layer(Introspective, Weighted):
     supports_masking = False
     sees_masks = False  # `call` gets arrays with their masks still on them
     checks_sizes = False  # `call` itself finds what `input_spec` says of sizes
+    direct_arguments: frozenset[str] = (
+        frozenset()
+    )  # what `call` takes beside its input without a check, and no output has a mask
     built_at_init = False  # there is nothing to build, before or after it sees a shape
     _building = False
 
@@ -124,10 +127,16 @@ class Layer(Introspective, Weighted):
             DTypeError: the input is neither numbers nor booleans.
             ValueError: an argument that is no array.
         """
-        if not kwargs and len(args) == 1:
+        if len(args) == 1:
             x = args[0]
-            if type(x) is np.ndarray and x.ndim == self._fast_ndim and x.dtype is self._np_dtype and not in_training():
-                return self.call(x)
+            if (
+                type(x) is np.ndarray
+                and x.ndim == self._fast_ndim
+                and x.dtype is self._fast_dtype
+                and (not kwargs or kwargs.keys() <= self.direct_arguments)
+                and not in_training()
+            ):
+                return self.call(x, **kwargs)
         if "_own_weights" not in vars(self):
             raise RuntimeError(
                 f"In layer {type(self).__name__}, you forgot to call `super().__init__()` as the first statement of `__init__()`."
@@ -173,7 +182,8 @@ class Layer(Introspective, Weighted):
         if any(m is not None for m in flatten(new_mask)):
             outputs = self._with_masks(outputs, new_mask)
         elif type(first) in {np.ndarray, MaskedArray} and self._needs_no_checks:
-            self._fast_ndim = first.ndim  # from now on a plain array of this rank goes straight to `call`
+            # From now on a plain array of this rank and dtype goes straight to `call`.
+            self._fast_ndim, self._fast_dtype = first.ndim, first.dtype
         if masked and not self.supports_masking and "mask" not in takes and not self._warned:
             self._warned = True
             if not is_reading():

@@ -9,6 +9,7 @@ import numpy as np
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.registry import register
+from numba_rnn.layers.rnn import WITH_MASK, WITHOUT_MASK
 from numba_rnn.ops.symbolic import SymbolicTensor, infer
 from numba_rnn.ops.tree import flatten
 
@@ -103,6 +104,11 @@ class Bidirectional(Layer):
         """The weights of both layers."""
         self.forward_layer.build(sequences_shape)
         self.backward_layer.build(sequences_shape)
+
+    @property
+    def direct_arguments(self) -> frozenset[str]:  # type: ignore[override]
+        """All that the layers' `call` checks itself; a mask only where it ends here."""
+        return WITHOUT_MASK if self.return_sequences else WITH_MASK
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = None) -> Any:
         """Run over sequences (B, T, D)."""

@@ -23,6 +23,7 @@ class Introspective:
     quantization_mode = None
     _input_spec: Any = None
     _fast_ndim = -1  # the rank of a plain array that `__call__` hands on without another look; -1: none
+    _fast_dtype: Any = None  # and its dtype
 
     @property
     def input_spec(self) -> Any:

@@ -12,6 +12,7 @@ from numba_rnn._typing import Array
 from numba_rnn.errors import ShapeError
 from numba_rnn.functional import ScanOptions
 from numba_rnn.layers.base import Layer
+from numba_rnn.layers.calling import training_scope
 from numba_rnn.layers.cell_dropout import DropoutRNNCell
 from numba_rnn.layers.cells import RecurrentCell
 from numba_rnn.layers.input_spec import InputSpec, check_spec
@@ -36,6 +37,8 @@ __all__ = ["RNN"]
 # The eight kinds of call, made once: a call must not build an object for its options.
 THREE_AXES, AT_LEAST_TWO = InputSpec(ndim=3), InputSpec(min_ndim=2)
 OPTIONS = {flags: ScanOptions(*flags) for flags in itertools.product((False, True), repeat=3)}
+WITHOUT_MASK = frozenset({"initial_state", "training"})
+WITH_MASK = WITHOUT_MASK | {"mask"}
 
 
 @register
@@ -121,6 +124,11 @@ class RNN(Layer):
                     f"sequence.shape={tuple(sequences_shape)}"
                 )
             self.states = make_states(self.get_initial_state(sequences_shape[0]), self.compute_dtype)
+
+    @property
+    def direct_arguments(self) -> frozenset[str]:  # type: ignore[override]
+        """All that `call` checks itself; a mask only where it ends here."""
+        return WITHOUT_MASK if self.return_sequences else WITH_MASK
 
     def get_initial_state(self, batch_size: int) -> list[Any]:
         """Zeros: one array (B, H) a state, or one list of them a cell where cells are stacked."""
@@ -212,7 +220,8 @@ class RNN(Layer):
         def step(inputs: Array, states: Any) -> tuple[Any, Any]:
             return run_cell(self.cell, inputs, states, training)
 
-        return step_through(step, np.asarray(x, dtype), states, mask, options, self._np_dtype)
+        with training_scope(training):
+            return step_through(step, np.asarray(x, dtype), states, mask, options, self._np_dtype)
 
     def _like(self, zeros: list[Any], initial_state: Any, dtype: str) -> list[Any]:
         given, wanted = flatten(initial_state), flatten(zeros)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
 
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
+from numba_rnn.layers.calling import training_scope
 from numba_rnn.layers.masks import get_mask, set_mask, without_mask
 from numba_rnn.layers.registry import register
 from numba_rnn.models.config import graph_config, graph_from_config
@@ -17,6 +19,8 @@ from numba_rnn.ops.symbolic import Node, Operation, SymbolicTensor
 from numba_rnn.ops.tree import flatten, pack
 
 __all__ = ["Functional"]
+
+NOTHING_SAID = contextlib.nullcontext()
 
 
 @register
@@ -30,6 +34,7 @@ class Functional(Model):
     keras_module = "keras.src.models.functional"
     keras_registered_name = "Functional"
     config_extras = ("layers", "input_layers", "output_layers")
+    direct_arguments = frozenset({"training"})
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         for what, tree in (("inputs", inputs), ("outputs", outputs)):
@@ -74,7 +79,8 @@ class Functional(Model):
         flat = self.standardize(inputs)
         if mask is not None:
             flat = [set_mask(x, m) for x, m in zip(flat, flatten(mask), strict=False)]
-        return pack(self._outputs_struct, self._graph.run(flat))
+        with training_scope(training) if training is not None else NOTHING_SAID:
+            return pack(self._outputs_struct, self._graph.run(flat))
 
     def standardize(self, inputs: Any) -> list[Any]:
         """The inputs in the graph's order, dtype and rank.

@@ -25,6 +25,7 @@ class Sequential(Model):
     """
 
     config_extras = ("layers", "build_input_shape")
+    direct_arguments = Functional.direct_arguments
 
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(trainable=trainable, name=name, **kwargs)
