@@ -102,7 +102,9 @@ def test_loss(name: str, options: dict[str, Any], make: Any, keras: Any, rng: np
     y_true, y_pred = make(rng)
     whole = name in {"Dice", "Tversky"}  # one number, or one for each row
     by_step = (B, C) if options.get("axis") == 1 else (B, T)
-    weights = [None, rng.random(B).astype("float32")] + ([] if whole else [rng.random(by_step).astype("float32")])
+    # For rows with steps a weight is (B, 1): Keras stretches (B,) against (B, T) only where T is 1 or B.
+    shapes = [(B,)] if whole else [(B, 1), by_step]
+    weights = [None, *(rng.random(shape).astype("float32") for shape in shapes)]
     mask = rng.random(by_step) > 0.4
     for reduction in ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", None, "none"):
         ours = getattr(losses, name)(**options, reduction=reduction)
@@ -112,9 +114,6 @@ def test_loss(name: str, options: dict[str, Any], make: Any, keras: Any, rng: np
         for weight in weights:
             if whole and weight is not None and "axis" not in options:
                 continue
-            if weight is not None and weight.ndim == 1 and not whole:
-                # Keras stretches (B,) against (B, T) only where T is 1 or B.
-                weight = weight[:, None]
             close(ours(y_true, y_pred, weight), theirs(y_true, y_pred, weight))
             if not whole:
                 mine, other = masked(keras, y_pred, mask)
