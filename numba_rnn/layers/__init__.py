@@ -8,6 +8,7 @@ from numba_rnn.layers.bidirectional import Bidirectional
 from numba_rnn.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from numba_rnn.layers.core import Dense, Embedding, Input, InputLayer, Masking
 from numba_rnn.layers.dropout import Dropout, GaussianDropout, GaussianNoise, SpatialDropout1D
+from numba_rnn.layers.input_spec import InputSpec
 from numba_rnn.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from numba_rnn.layers.normalization import BatchNormalization, LayerNormalization
 from numba_rnn.layers.pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
@@ -21,8 +22,7 @@ from numba_rnn.layers.weight import Weight
 __all__ = [
     "ELU", "GRU", "LSTM", "RNN", "Activation", "Add", "Average", "BatchNormalization", "Bidirectional", "Concatenate", "Dense",
     "Dropout", "Embedding", "Flatten", "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
-    "GlobalMaxPooling1D", "Input",
-    "InputLayer", "LSTMCell", "Layer", "LayerNormalization", "LeakyReLU", "Masking", "Maximum", "Minimum", "Multiply",
-    "Permute", "ReLU", "RepeatVector", "Reshape", "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D", "StackedRNNCells",
+    "GlobalMaxPooling1D", "Input", "InputLayer", "InputSpec", "LSTMCell", "Layer", "LayerNormalization", "LeakyReLU", "Masking", "Maximum",
+    "Minimum", "Multiply", "Permute", "ReLU", "RepeatVector", "Reshape", "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D", "StackedRNNCells",
     "Subtract", "TimeDistributed", "Weight",
 ]  # fmt: skip
