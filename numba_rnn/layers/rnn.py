@@ -194,13 +194,8 @@ class RNN(Layer):
         return y, states
 
     def _per_cell(self, cells: list[RecurrentCell], initial_state: Any) -> list[tuple[Any, ...]]:
-        flat = flatten(initial_state)
         counts = [len(cell.spec.states) for cell in cells]
-        if len(flat) != sum(counts):
-            raise ShapeError(
-                f"`initial_state` must hold {sum(counts)} arrays for {len(cells)} cells ({counts} each). Received: {len(flat)}."
-            )
-        arrays = iter(flat)
+        arrays = iter(_flat_states(initial_state, counts, "cells"))
         return [tuple(next(arrays) for _ in range(n)) for n in counts]
 
     def _step(
@@ -224,7 +219,7 @@ class RNN(Layer):
             return step_through(step, np.asarray(x, dtype), states, mask, options, self._np_dtype)
 
     def _like(self, zeros: list[Any], initial_state: Any, dtype: str) -> list[Any]:
-        given, wanted = flatten(initial_state), flatten(zeros)
+        given, wanted = _flat_states(initial_state, [len(flatten(s)) for s in zeros], "states"), flatten(zeros)
         shapes = [tuple(np.shape(s)) for s in given], [s.shape for s in wanted]
         if shapes[0] != shapes[1]:
             raise ShapeError(
@@ -278,6 +273,19 @@ def _scan(
     if training and x.shape[1]:
         x = cell.drop(x, x[:, 0])
     return functional.scan(cell.prepared(), x, mask, initial_state, options)
+
+
+def _flat_states(given: Any, counts: list[int], what: str) -> list[Any]:
+    """The arrays of an `initial_state`, nested as the states are, with so many at each place, or flat."""
+    flat = flatten(given)
+    nested = isinstance(given, (list, tuple)) and any(isinstance(states, (list, tuple)) for states in given)
+    places = [len(flatten(states)) for states in given] if nested else counts
+    if len(flat) != sum(counts) or places != counts:
+        raise ShapeError(
+            f"`initial_state` must hold {sum(counts)} arrays for {len(counts)} {what}. Expected: {counts} each. "
+            f"Received: {len(flat) if len(flat) != sum(counts) else places}."
+        )
+    return flat
 
 
 def _reset_dropout(cells: list[Any]) -> None:
