@@ -209,7 +209,7 @@ def test_refuses_what_is_no_cell() -> None:
 def test_refuses_states_that_do_not_fit(rng: np.random.Generator) -> None:
     x = rng.normal(size=(B, T, D)).astype("float32")
     rnn = layers.RNN(cells_of(Package)["two"]())
-    with pytest.raises(ShapeError, match="must hold 2 arrays for 2 states.*Received: 1"):
+    with pytest.raises(ShapeError, match=r"must hold 2 arrays for 2 states.*Received: 1"):
         rnn(x, initial_state=[np.zeros((3, 3))])
     with pytest.raises(ShapeError, match=r"Expected: arrays \[\(3, 3\), \(3, 4\)\]. Received: \[\(3, 3\), \(3, 3\)\]"):
         rnn(x, initial_state=[np.zeros((3, 3))] * 2)
