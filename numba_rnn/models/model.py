@@ -71,6 +71,15 @@ class Model(Running, Layer):
         """Show the layers, their output shapes and how many numbers they hold, line by line to `print_fn` where given."""
         print_summary(self, line_length, print_fn, expand_nested)
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The model that `get_config` describes; `Model` itself takes the config of a graph."""
+        if cls is Model and "input_layers" in config:
+            from numba_rnn.models.functional import Functional  # a subclass of this class
+
+            return Functional.from_config(config)
+        return super().from_config(config)
+
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Training.
 
