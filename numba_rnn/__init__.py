@@ -4,23 +4,44 @@
     model = numba_rnn.load_model("model.keras")
     y = model.predict(x)
 
-Keras' names are where a Keras user looks for them: `layers`, `models`, `initializers`, `ops`, `saving`, `Sequential`, `Model`,
-`Input`.
+Keras' names are where a Keras user looks for them: `layers`, `models`, `ops`, `saving`, `Sequential`, `Model`, `Input`, and others:
+`import numba_rnn as keras` runs programs that build, load, run and save models.
 """
 
 import importlib
 
-from numba_rnn import initializers, layers, losses, metrics, models, ops, saving
+from numba_rnn import (
+    activations,
+    backend,
+    config,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    ops,
+    preprocessing,
+    random,
+    saving,
+    utils,
+)  # fmt: skip
 from numba_rnn.config import device, set_threads
 from numba_rnn.errors import DeviceError, DTypeError, ModelFileError, ShapeError
-from numba_rnn.layers import Input
+from numba_rnn.initializers import Initializer
+from numba_rnn.layers import Input, Layer
+from numba_rnn.layers.input_spec import InputSpec
+from numba_rnn.layers.weight import Variable, name_scope
 from numba_rnn.models import Model, Sequential, files, load_model
+from numba_rnn.ops.symbolic import Operation
+from numba_rnn.ops.symbolic import SymbolicTensor as KerasTensor
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
-    "DTypeError", "DeviceError", "Input", "Model", "ModelFileError", "Sequential", "ShapeError", "__version__", "device",
-    "initializers", "layers", "load_model", "losses", "metrics", "models", "ops", "saving", "set_threads",
+    "DTypeError", "DeviceError", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Model", "ModelFileError",
+    "Operation", "Sequential", "ShapeError", "Variable", "__version__", "activations", "backend", "config", "device",
+    "initializers", "layers", "load_model", "losses", "metrics", "models", "name_scope", "ops", "preprocessing", "random",
+    "saving", "set_threads", "utils",
 ]  # fmt: skip
 
 # Importing the loaders imports h5py: only a program that reads files pays for it.

@@ -12,8 +12,8 @@ from numba_rnn.ops.dtypes import convert, is_float_dtype, is_int_dtype, standard
 from numba_rnn.ops.naming import unique_name
 
 __all__ = [
-    "SeedGenerator", "categorical", "dropout", "generator", "make_default_seed", "normal", "randint", "seed_everything", "shuffle",
-    "truncated_normal", "uniform",
+    "SeedGenerator", "categorical", "dropout", "generator", "make_default_seed", "normal", "randint", "seed_everything",
+    "shuffle", "truncated_normal", "uniform",
 ]  # fmt: skip
 
 MASK = 2**32 - 1  # a seed's two words have 32 bits, as Keras' have

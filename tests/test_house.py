@@ -29,9 +29,10 @@ def name_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def isort_style(name: str) -> tuple[int, str]:
-    """The order that ruff (RUF022) gives to `__all__`: CONSTANTS, Classes, functions."""
-    return (0 if len(name) > 1 and name.isupper() else 1 if name[:1].isupper() else 2), name
+def isort_style(name: str) -> tuple[int, list[str | int]]:
+    """The order that ruff (RUF022) gives to `__all__`: CONSTANTS, Classes, functions; `log2` before `log10`."""
+    parts = [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    return (0 if len(name) > 1 and name.isupper() else 1 if name[:1].isupper() else 2), parts
 
 
 # --- import contracts -----------------------------------------------------------------------------------------------

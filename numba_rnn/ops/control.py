@@ -14,8 +14,8 @@ from numba_rnn.ops.symbolic import SymbolicTensor
 from numba_rnn.ops.tree import flatten, map_structure
 
 __all__ = [
-    "cond", "convert_to_numpy", "custom_gradient", "dtype", "fori_loop", "is_tensor", "map", "ndim", "scan", "shape", "size",
-    "switch", "vectorized_map", "while_loop",
+    "cond", "convert_to_numpy", "custom_gradient", "dtype", "fori_loop", "is_keras_tensor", "is_tensor", "map", "ndim", "scan",
+    "shape", "size", "switch", "vectorized_map", "while_loop",
 ]  # fmt: skip
 
 Function = Callable[..., Any]
@@ -51,6 +51,11 @@ def dtype(x: Any) -> str:
 def is_tensor(x: Any) -> bool:
     """Whether x is an array."""
     return isinstance(x, (np.ndarray, np.generic))
+
+
+def is_keras_tensor(x: Any) -> bool:
+    """Whether x is a symbolic tensor."""
+    return isinstance(x, SymbolicTensor)
 
 
 def convert_to_numpy(x: Any) -> Array:

@@ -10,85 +10,16 @@ import numpy as np
 from numba_rnn.ops import activations
 from numba_rnn.ops.base import NUMPY, op
 from numba_rnn.ops.dtypes import common, convert, floats, standardize_dtype
+from numba_rnn.ops.naming import snake_case
 
 __all__ = [
-    "abs",
-    "absolute",
-    "add",
-    "arccos",
-    "arccosh",
-    "arcsin",
-    "arcsinh",
-    "arctan",
-    "arctan2",
-    "arctanh",
-    "bitwise_and",
-    "bitwise_not",
-    "bitwise_or",
-    "bitwise_xor",
-    "cast",
-    "cbrt",
-    "ceil",
-    "clip",
-    "convert_to_tensor",
-    "copy",
-    "cos",
-    "cosh",
-    "deg2rad",
-    "divide",
-    "divide_no_nan",
-    "equal",
-    "erf",
-    "exp",
-    "exp2",
-    "expm1",
-    "floor",
-    "floor_divide",
-    "full_like",
-    "greater",
-    "greater_equal",
-    "hypot",
-    "isclose",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "less",
-    "less_equal",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "logaddexp",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "logical_xor",
-    "maximum",
-    "minimum",
-    "mod",
-    "multiply",
-    "nan_to_num",
-    "negative",
-    "not_equal",
-    "ones_like",
-    "power",
-    "rad2deg",
-    "reciprocal",
-    "round",
-    "rsqrt",
-    "saturate_cast",
-    "sign",
-    "sin",
-    "sinh",
-    "sqrt",
-    "square",
-    "stop_gradient",
-    "subtract",
-    "tan",
-    "tanh",
-    "true_divide",
-    "trunc",
-    "where",
+    "abs", "absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "bitwise_and",
+    "bitwise_not", "bitwise_or", "bitwise_xor", "cast", "cbrt", "ceil", "clip", "convert_to_tensor", "copy", "cos", "cosh",
+    "deg2rad", "divide", "divide_no_nan", "equal", "erf", "exp", "exp2", "expm1", "floor", "floor_divide", "full_like",
+    "greater", "greater_equal", "hypot", "isclose", "isfinite", "isinf", "isnan", "less", "less_equal", "log", "log1p", "log2",
+    "log10", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "mod", "multiply",
+    "nan_to_num", "negative", "not_equal", "ones_like", "power", "rad2deg", "reciprocal", "round", "rsqrt", "saturate_cast",
+    "sign", "sin", "sinh", "sqrt", "square", "stop_gradient", "subtract", "tan", "tanh", "true_divide", "trunc", "where",
     "zeros_like",
 ]  # fmt: skip
 
@@ -118,7 +49,7 @@ def _unary(class_name: str, function: Any, doc: str, given: Given = floats, modu
     def call(x: Any) -> Any:
         return function(*given(x))
 
-    call.__doc__ = doc
+    call.__name__, call.__doc__ = snake_case(class_name), doc
     return op(class_name, module)(call)
 
 
@@ -126,7 +57,7 @@ def _binary(class_name: str, function: Any, doc: str, given: Given = common) -> 
     def call(x1: Any, x2: Any) -> Any:
         return function(*given(x1, x2))
 
-    call.__doc__ = doc
+    call.__name__, call.__doc__ = snake_case(class_name), doc
     return op(class_name, tensors=2)(call)
 
 
@@ -212,7 +143,7 @@ def _bits(class_name: str, function: Any, doc: str) -> Any:
     def call(x: Any, y: Any) -> Any:
         return function(*common(convert(x), convert(y)))
 
-    call.__doc__ = doc
+    call.__name__, call.__doc__ = snake_case(class_name), doc
     return op(class_name, tensors=2)(call)
 
 

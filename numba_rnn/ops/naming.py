@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-__all__ = ["clear_session", "snake_case", "unique_name"]
+__all__ = ["clear_session", "get_uid", "snake_case", "unique_name"]
 
 _used: Counter[str] = Counter()
 
@@ -22,6 +22,12 @@ def unique_name(prefix: str) -> str:
     n = _used[prefix]
     _used[prefix] += 1
     return f"{prefix}_{n}" if n else prefix
+
+
+def get_uid(prefix: str = "") -> int:
+    """1 the first time for a prefix, then 2, 3, ...: numbers that names are made unique with."""
+    _used[prefix] += 1
+    return _used[prefix]
 
 
 def clear_session() -> None:

@@ -13,13 +13,14 @@ from numba_rnn.config import epsilon as default_epsilon
 from numba_rnn.ops import activations
 from numba_rnn.ops.base import op
 from numba_rnn.ops.dtypes import convert, floats
+from numba_rnn.ops.elementwise import exp, tanh
 
 __all__ = [
     "batch_normalization", "binary_crossentropy", "categorical_crossentropy", "celu", "elu", "gelu", "glu", "hard_shrink",
     "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "layer_normalization", "leaky_relu", "log_sigmoid", "log_softmax",
     "mish", "relu", "relu6", "relu_with_options", "rms_normalization", "selu", "sigmoid", "silu", "soft_shrink", "softmax",
-    "softplus", "softsign", "sparse_categorical_crossentropy", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus", "swish",
-    "tanh_shrink", "threshold",
+    "softplus", "softsign", "sparse_categorical_crossentropy", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus",
+    "swish", "tanh_shrink", "threshold",
 ]  # fmt: skip
 
 NN = "keras.src.ops.nn"
@@ -79,7 +80,7 @@ def relu6(x: Any) -> Any:
     return activations.relu6(convert(x))
 
 
-activations.NAMES.update({relu: "relu", relu6: "relu6"})
+activations.NAMES.update({relu: "relu", relu6: "relu6", tanh: "tanh", exp: "exponential"})
 
 
 @op("Gelu", NN)

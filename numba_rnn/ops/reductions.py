@@ -11,8 +11,8 @@ from numba_rnn.ops.base import op
 from numba_rnn.ops.dtypes import convert, floats, standardize_dtype
 
 __all__ = [
-    "all", "amax", "amin", "any", "argmax", "argmin", "average", "count_nonzero", "cumprod", "cumsum", "logsumexp", "max", "mean",
-    "median", "min", "moments", "prod", "std", "sum", "var",
+    "all", "amax", "amin", "any", "argmax", "argmin", "average", "count_nonzero", "cumprod", "cumsum", "logsumexp", "max",
+    "mean", "median", "min", "moments", "prod", "std", "sum", "var",
 ]  # fmt: skip
 
 WIDENED = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}

@@ -12,9 +12,9 @@ from numba_rnn.ops.dtypes import common, convert
 from numba_rnn.ops.reductions import sum
 
 __all__ = [
-    "append", "array", "broadcast_to", "concatenate", "diag", "diagonal", "expand_dims", "flip", "hstack", "meshgrid", "moveaxis",
-    "pad", "ravel", "repeat", "reshape", "roll", "split", "squeeze", "stack", "swapaxes", "tile", "trace", "transpose", "tril",
-    "triu", "unstack", "vstack",
+    "append", "array", "broadcast_to", "concatenate", "diag", "diagonal", "expand_dims", "flip", "hstack", "meshgrid",
+    "moveaxis", "pad", "ravel", "repeat", "reshape", "roll", "split", "squeeze", "stack", "swapaxes", "tile", "trace",
+    "transpose", "tril", "triu", "unstack", "vstack",
 ]  # fmt: skip
 
 

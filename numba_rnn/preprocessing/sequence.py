@@ -1,0 +1,7 @@
+"""Keras' `keras.preprocessing.sequence`."""
+
+from __future__ import annotations
+
+from numba_rnn.utils import pad_sequences
+
+__all__ = ["pad_sequences"]
