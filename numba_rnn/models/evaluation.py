@@ -254,8 +254,8 @@ class Running:
     def _check_compiled(self) -> None:
         if not self.compiled:
             raise ValueError(
-                "You must call `compile()` before using the model. What a file says about it is not read: a loaded model is "
-                "compiled anew, as in `model.compile(loss='mse')`."
+                "You must call `compile()` before using the model: say what to compute, as in `model.compile(loss='mse', "
+                "metrics=['mae'])`."
             )
 
     def _results(self, as_dict: bool) -> Any:
