@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, ClassVar
 
@@ -145,7 +146,7 @@ class Layer(Introspective, Weighted):
 
     def _checked_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         takes = signature_of(type(self).call).parameters
-        training = kwargs.get("training")
+        told, training = "training" in kwargs, kwargs.get("training")
         if "training" not in takes:
             kwargs.pop("training", None)
         args = tuple(map_structure(lambda x: as_tensor(x, self), a) for a in args)
@@ -166,7 +167,7 @@ class Layer(Introspective, Weighted):
         if mask is None:
             mask = map_structure(get_mask, first)
         masked = any(m is not None for m in flatten(mask))
-        if training is None:
+        if not told:
             training = in_training()
             if training is None and "training" in takes:
                 training = bound.get("training", _default(takes["training"]))
@@ -224,15 +225,9 @@ class Layer(Introspective, Weighted):
             )
 
     def _with_masks(self, outputs: Any, masks: Any) -> Any:
-        if masks is None:
-            return outputs
-        if not isinstance(outputs, (list, tuple)):
-            return set_mask(outputs, flatten(masks)[0])
-        kept = flatten(masks)
-        leaves = flatten(outputs)
-        kept += [None] * (len(leaves) - len(kept))
-        pairs: Iterator[Any] = iter(kept)
-        return map_structure(lambda x: set_mask(x, next(pairs)), outputs)
+        """The outputs, each with its mask unless it has one already; states and the like, at the end, may have none."""
+        rest = itertools.chain(flatten(masks), itertools.repeat(None))
+        return map_structure(lambda x: _masked(x, next(rest)), outputs)
 
     def warmup(self) -> None:
         """Compile everything that calls may need, or take it from the disk cache; the layer must be built."""
@@ -314,6 +309,10 @@ def _default(parameter: inspect.Parameter) -> Any:
 
 def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return next(iter([*args, *kwargs.values()]), None)
+
+
+def _masked(x: Any, mask: Any) -> Any:
+    return x if get_mask(x) is not None else set_mask(x, mask)
 
 
 def _shape(x: Any) -> Any:

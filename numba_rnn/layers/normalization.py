@@ -23,6 +23,7 @@ AT_LEAST_ONE = InputSpec(min_ndim=1)
 
 class _Normalization(Layer):
     supports_masking = True
+    checks_sizes = True  # in `spread`
     gamma: Weight | None = None
     beta: Weight | None = None
 

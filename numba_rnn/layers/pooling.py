@@ -65,9 +65,10 @@ class GlobalAveragePooling1D(_Pooling):
                 inputs, axis, keepdims=self.keepdims, dtype=inputs.dtype if inputs.dtype.kind == "f" else self.dtype
             )
         mask = np.asarray(mask)
-        if mask.shape != (inputs.shape[0], inputs.shape[axis]):
+        B, T = inputs.shape[0], inputs.shape[axis]
+        if mask.ndim != 2 or mask.shape[0] not in {1, B} or T not in {1, mask.shape[1]}:  # what is one goes with all
             raise ShapeError(
-                f"Layer '{self.name}': the mask has one entry a row and step. Expected: {(inputs.shape[0], inputs.shape[axis])}. "
+                f"Layer '{self.name}': the mask has one entry a row and step. Expected: {(B, T)}. "
                 f"Received: {mask.shape}."
             )
         m = np.expand_dims(mask.astype(bool), 3 - axis)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import numpy as np
 
+from numba_rnn._typing import Array
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
+from numba_rnn.layers.calling import signature_of
 from numba_rnn.layers.input_spec import InputSpec, check_spec
 from numba_rnn.layers.registry import register
 from numba_rnn.ops.symbolic import SymbolicTensor
@@ -23,7 +24,8 @@ AT_LEAST_ONE = InputSpec(min_ndim=1)
 class TimeDistributed(Layer):
     """Applies `layer` to each step of an input (B, T, ...); the result is (B, T, ...). Arguments as Keras'.
 
-    All steps go through the layer at once, as further batch rows: every layer here treats rows alike.
+    At inference all steps go through a layer of the library's at once, as further rows of a batch: it treats rows alike. In training,
+    when rows share random numbers and statistics, the steps go through it one by one; through a layer of one's own they always do.
 
     Raises:
         ValueError: `layer` is no layer, or keeps states between calls.
@@ -58,18 +60,33 @@ class TimeDistributed(Layer):
         """The layer's weights for one step."""
         self.layer.build((input_shape[0], *input_shape[2:]))
 
-    def call(self, inputs: Any, mask: Any = None) -> Any:
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """Apply the layer to every step."""
         B, T = inputs.shape[:2]
-        steps = np.ascontiguousarray(inputs).reshape(B * T, *inputs.shape[2:])
-        kwargs = {}
         if mask is not None:
             self._check_mask(inputs, mask)
-            # A mask (B, T) says nothing within a step; one with further axes is the layer's own.
-            if mask.ndim > 2 and "mask" in inspect.signature(self.layer.call).parameters:
-                kwargs["mask"] = np.asarray(mask).reshape(B * T, *mask.shape[2:])
-        self.layer.check_input(steps)
-        return map_structure(lambda y: y.reshape(B, T, *y.shape[1:]), self.layer.call(steps, **kwargs))
+            mask = np.asarray(mask) if self._passes(mask) else None
+        if T and (training or not self._rows_are_alike):
+            steps = [self._step(inputs[:, t], training, None if mask is None else mask[:, t]) for t in range(T)]
+            return map_structure(lambda *ys: np.stack(ys, 1), *steps)
+        rows = np.ascontiguousarray(inputs).reshape(B * T, *inputs.shape[2:])
+        mask = None if mask is None else mask.reshape(B * T, *mask.shape[2:])
+        return map_structure(lambda y: y.reshape(B, T, *y.shape[1:]), self._step(rows, training, mask))
+
+    def _step(self, inputs: Array, training: Any, mask: Any) -> Any:
+        self.layer.check_input(inputs)
+        takes = signature_of(type(self.layer).call).parameters
+        options = {"training": training, "mask": mask}
+        return self.layer.call(inputs, **{k: v for k, v in options.items() if k in takes and v is not None})
+
+    def _passes(self, mask: Any) -> bool:
+        """Whether a mask is the layer's business: to a recurrent one, a mask (B, T) says nothing within a step."""
+        return mask.ndim > 2 or not hasattr(self.layer, "return_sequences")
+
+    @property
+    def _rows_are_alike(self) -> bool:
+        package = __name__.split(".")[0]
+        return all(type(layer).__module__.split(".")[0] == package for layer in (self.layer, *self.layer.sublayers()))
 
     def _check_mask(self, inputs: Any, mask: Any) -> None:
         if len(mask.shape) < 2:
