@@ -69,7 +69,7 @@ class Batches:
                         f"When `x` gives batches, `{name}` should not be passed. Instead, each batch is a tuple (x, y) or (x, y, "
                         f"sample_weight). Received: x of type {type(x).__name__} and a `{name}`."
                     )
-            length = getattr(x, "num_batches", None) if not hasattr(x, "__len__") else len(x)
+            length = _length(x)
             self.total = length if steps is None or length is None else min(length, steps)
             self._source = x
             self._make = self._given
@@ -141,6 +141,14 @@ class Batches:
             )
         made = Batch(*batch)
         return Batch(to_arrays(made.x), _optional(made.y, "`y`"), _optional(made.sample_weight, "`sample_weight`"))
+
+
+def _length(x: Any) -> int | None:
+    """How many batches there are, None where that is unknown or endless."""
+    try:
+        return x.num_batches if hasattr(x, "num_batches") else len(x)
+    except TypeError:  # no length
+        return None
 
 
 def _gives_batches(x: Any, inputs: int | None) -> bool:
