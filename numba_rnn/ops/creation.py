@@ -28,9 +28,8 @@ def empty(shape: Any, dtype: Any = None) -> Array:
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Array:
-    """`fill_value` everywhere, in its own dtype unless told otherwise."""
-    value = convert(fill_value, None if dtype is None else standardize_dtype(dtype))
-    return np.full(shape, value, value.dtype)
+    """`fill_value` everywhere, float32 unless told otherwise."""
+    return np.full(shape, convert(fill_value), standardize_dtype(dtype))
 
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Array:
