@@ -109,7 +109,6 @@ floor = _unary("Floor", np.floor, "The largest whole number not above x.")
 ceil = _unary("Ceil", np.ceil, "The smallest whole number not below x.")
 trunc = _unary("Trunc", np.trunc, "x without what follows the point.", _own)
 copy = _unary("Copy", np.array, "Another array with the same numbers.", _own)
-stop_gradient = _unary("StopGradient", lambda x: x, "x: there are no gradients here.", _own, CORE)
 
 reciprocal = _unary("Reciprocal", np.reciprocal, "1 / x.")
 exp = _unary("Exp", np.exp, "e^x.")
@@ -193,6 +192,12 @@ def round(x: Any, decimals: int = 0) -> Any:
 def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
     """x with numbers for NaN and the infinities, the dtype's ends unless told otherwise."""
     return np.nan_to_num(convert(x), nan=nan, posinf=posinf, neginf=neginf)
+
+
+@op("StopGradient", CORE)
+def stop_gradient(variable: Any) -> Any:
+    """The same: there are no gradients here."""
+    return convert(variable)
 
 
 @op("Cast", CORE)

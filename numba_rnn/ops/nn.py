@@ -132,7 +132,7 @@ def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float 
 
 @op("BatchNorm", NN, tensors=5)
 def _batch_norm(
-    x: Any, mean: Any, variance: Any, offset: Any = None, scale: Any = None, axis: int = -1, epsilon: float = 1e-3
+    x: Any, mean: Any, variance: Any, offset: Any = None, scale: Any = None, *, axis: int, epsilon: float = 1e-3
 ) -> Any:
     (x,) = floats(x)
     shape = [n if i == axis % x.ndim else 1 for i, n in enumerate(x.shape)]
@@ -148,7 +148,7 @@ def batch_normalization(
     x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 1e-3
 ) -> Any:
     """x moved and scaled by these means and variances, one of each for every place along `axis`."""
-    return _batch_norm(x, mean, variance, offset, scale, axis, epsilon)
+    return _batch_norm(x, mean, variance, offset, scale, axis=axis, epsilon=epsilon)
 
 
 def _probabilities(output: Array) -> Array:
