@@ -106,6 +106,8 @@ def test_02_the_two_grus(x: Any, rng: np.random.Generator) -> None:
     assert after.cell.bias.shape == (2, 3 * H)
     assert before.cell.bias.shape == (3 * H,)
     np.testing.assert_allclose(before(x), naive(gru_before_step, x, before.get_weights())[0][:, -1], **NEAR)
+    np.testing.assert_allclose(after(x), naive(gru_after_step, x, after.get_weights())[0][:, -1], **NEAR)
+    assert layers.GRUCell(H).reset_after
     # The recurrent bias of the candidate is inside r * (h U + b): as an input bias it would give other numbers.
     W, U, b = after.get_weights()
     after.set_weights([W, U, np.stack([b[0] + b[1], 0 * b[1]])])
