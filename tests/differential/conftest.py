@@ -188,6 +188,9 @@ class Pair:
                             one.reset_state()
                         received = one(layers.masks.set_mask(x, mask), *args, **kwargs)
                         compare(received, wanted, limit, tame)
+                        if not getattr(one, "stateful", False):
+                            # A layer's second call takes a shorter way than its first.
+                            compare(one(layers.masks.set_mask(x, mask), *args, **kwargs), received, 0, tame=False)
                         if getattr(one, "stateful", False) and not hasattr(one, "predict"):
                             compare(one.states, theirs.states, limit, tame)
                         if hasattr(one, "predict"):
