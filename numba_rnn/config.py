@@ -7,9 +7,20 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Settings", "device", "epsilon", "floatx", "set_epsilon", "set_floatx", "set_threads", "settings"]
+__all__ = [
+    "Settings",
+    "device",
+    "epsilon",
+    "floatx",
+    "set_epsilon",
+    "set_floatx",
+    "set_masks",
+    "set_threads",
+    "settings",
+]
 
 DEVICES = ("auto", "cpu", "reference")
+MASKS = ("auto", "3.15", "3.16")
 FLOATS = ("float16", "float32", "float64")
 
 
@@ -22,6 +33,7 @@ class Settings:
         threads: the most threads a call may use; 0 for as many as numba has (`NUMBA_RNN_THREADS`).
         lanes: float32 lanes of a SIMD vector, 4, 8 or 16; 0 for the host's own (`NUMBA_RNN_LANES`).
         cache: keep compiled kernels on disk (`NUMBA_RNN_CACHE`, 0 or 1).
+        masks: which Keras recurrent layers follow in passing masks on, see `set_masks` (`NUMBA_RNN_MASKS`).
         floatx: the float of arrays, variables and layers that were not told another (`set_floatx`).
         epsilon: the small number that keeps a divisor from zero (`set_epsilon`).
     """
@@ -30,6 +42,7 @@ class Settings:
     threads: int = 0
     lanes: int = 0
     cache: bool = True
+    masks: str = "auto"
     floatx: str = "float32"
     epsilon: float = 1e-7
 
@@ -53,6 +66,7 @@ settings = Settings(
     threads=_count("NUMBA_RNN_THREADS"),
     lanes=int(_choice("NUMBA_RNN_LANES", "0", ("0", "4", "8", "16"))),
     cache=_choice("NUMBA_RNN_CACHE", "1", ("0", "1")) == "1",
+    masks=_choice("NUMBA_RNN_MASKS", "auto", MASKS),
 )
 
 
@@ -65,6 +79,23 @@ def set_threads(n: int) -> None:
     if isinstance(n, bool) or not isinstance(n, int) or n < 0:
         raise ValueError(f"`n` must be a whole number of threads, 0 for automatic. Received: {n!r}.")
     settings.threads = n
+
+
+def set_masks(version: str) -> None:
+    """Choose whether RNN layers, `Bidirectional` and `TimeDistributed` pass masks on, those that are made from now on.
+
+    They always use the masks that they get. Up to Keras 3.15 the layer after them gets the mask too; from 3.16 it does not, and
+    takes every step for one that counts.
+
+    Args:
+        version: `"3.15"`, `"3.16"`, or `"auto"`: files as the version that wrote them, models made in code as 3.15.
+
+    Raises:
+        ValueError: something else.
+    """
+    if version not in MASKS:
+        raise ValueError(f"`version` must be one of {', '.join(MASKS)}. Received: {version!r}.")
+    settings.masks = version
 
 
 def floatx() -> str:

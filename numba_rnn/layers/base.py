@@ -13,6 +13,7 @@ import numpy as np
 
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.calling import in_training, signature_of, training_scope
+from numba_rnn.layers.constructor import arguments_of, is_ours, taken, without_config
 from numba_rnn.layers.dtypes import policy_config, policy_name
 from numba_rnn.layers.input_spec import as_tensor, cast, check_spec
 from numba_rnn.layers.introspection import Introspective
@@ -57,6 +58,14 @@ class Layer(Introspective, Weighted):
     )  # what `call` takes beside its input without a check, and no output has a mask
     built_at_init = False  # there is nothing to build, before or after it sees a shape
     _building = False
+    _arguments: dict[str, Any] | None = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Keeps what a class of the user's own is made with, in case it has no `get_config`."""
+        layer = super().__new__(cls)
+        if not is_ours(cls):
+            layer._arguments = arguments_of(cls, args, kwargs)
+        return layer
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -195,7 +204,7 @@ class Layer(Introspective, Weighted):
     def _needs_no_checks(self) -> bool:
         """Whether the only argument of a call, a plain array of the right rank, may go straight to `call`."""
         training = signature_of(type(self).call).parameters.get("training")
-        own_masks = type(self).compute_mask.__module__.startswith(f"{__package__.split('.')[0]}.")
+        own_masks = type(self).compute_mask.__module__.split(".")[0] == __name__.split(".")[0]
         sized = self.checks_sizes or all(one is None or one.is_about_rank for one in flatten(self.input_spec))
         return self.built and own_masks and sized and not (training is not None and training.default is True)
 
@@ -255,10 +264,20 @@ class Layer(Introspective, Weighted):
     # Serialisation
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, as JSON can hold them and Keras writes them."""
+        """The constructor's arguments, as JSON can hold them and Keras writes them.
+
+        A class that does not override this has those that it was made with, as far as they are numbers, texts and the like.
+
+        Raises:
+            NotImplementedError: they are something else, so that the class must override this.
+        """
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": policy_config(self.dtype)}
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = serialize(self.activity_regularizer)
+        if type(self).get_config is Layer.get_config and not self.config_keys and not is_ours(type(self)):
+            if self._arguments is None:
+                raise without_config(self)
+            return taken(type(self), {**config, **self._arguments})
         config.update({key: serialize(getattr(self, key)) for key in self.config_keys})
         return config
 
@@ -270,9 +289,16 @@ class Layer(Introspective, Weighted):
         return cls(**{k: made.get(k, decode(v)) for k, v in config.items()})
 
     def clone(self, **changes: Any) -> Any:
-        """A new layer with the same options, but for the changes, and weights of its own."""
+        """A new layer with the same options, but for the changes, and weights of its own.
+
+        Raises:
+            ValueError: a cell inside is no layer and has no `get_config` and `from_config`.
+            NotImplementedError: as `get_config`.
+        """
+        if not is_ours(type(self)):
+            return type(self).from_config({**self.get_config(), **changes})
         options = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
-        options.update({key: _cloned(getattr(self, key)) for key in self.config_keys})
+        options.update({key: _cloned(getattr(self, key), key in self.child_keys) for key in self.config_keys})
         return type(self)(**{**options, **changes})
 
 
@@ -319,10 +345,19 @@ def _shape(x: Any) -> Any:
     return None if x is None else tuple(x.shape)
 
 
-def _cloned(option: Any) -> Any:
+def _cloned(option: Any, is_child: bool) -> Any:
     if isinstance(option, list):
-        return [_cloned(o) for o in option]
-    return option.clone() if hasattr(option, "clone") else option  # layers, and initializers, which draw anew
+        return [_cloned(o, is_child) for o in option]
+    if hasattr(option, "clone"):
+        return option.clone()  # layers, and initializers, which draw anew
+    if not is_child or option is None:
+        return option
+    if not hasattr(option, "get_config") or not hasattr(option, "from_config"):
+        raise ValueError(
+            f"{option} cannot be copied, and two layers cannot have one cell. Expected: a `Layer`, or an object with `get_config` "
+            "and `from_config`."
+        )
+    return type(option).from_config(option.get_config())
 
 
 def _has_tensor(value: Any) -> bool:

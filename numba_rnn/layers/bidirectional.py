@@ -8,8 +8,10 @@ import numpy as np
 
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
+from numba_rnn.layers.calling import signature_of
 from numba_rnn.layers.registry import register
-from numba_rnn.layers.rnn import WITH_MASK, WITHOUT_MASK
+from numba_rnn.layers.rnn import RNN, WITH_MASK, WITHOUT_MASK
+from numba_rnn.layers.serialization import passes_masks
 from numba_rnn.ops.symbolic import SymbolicTensor, infer
 from numba_rnn.ops.tree import flatten
 
@@ -33,7 +35,6 @@ class Bidirectional(Layer):
 
     config_keys = ("merge_mode", "layer", "backward_layer")
     child_keys = ("layer", "backward_layer")
-    supports_masking = True
 
     def __init__(
         self,
@@ -53,10 +54,11 @@ class Bidirectional(Layer):
             raise ValueError(
                 f'Invalid merge mode. Received: {merge_mode}. Merge mode should be one of {{"sum", "mul", "ave", "concat", None}}'
             )
-        if "go_backwards" not in layer.config_keys:
-            raise TypeError(f"`Bidirectional` wraps a recurrent layer, which has `go_backwards`. Received: {layer}.")
+        for attribute in ("go_backwards", "return_sequences", "return_state", "stateful"):
+            if not hasattr(layer, attribute):
+                raise TypeError(f"`Bidirectional` wraps a recurrent layer, which has `{attribute}`. Received: {layer}.")
         super().__init__(**kwargs)
-        self.forward_layer: Any = layer.clone(name=f"forward_{layer.name.removeprefix('forward_')}")
+        self.forward_layer: Any = _named_copy(layer, backward_layer)
         if backward_layer is None:
             name = f"backward_{layer.name.removeprefix('backward_')}"
             backward_layer = layer.clone(name=name, go_backwards=True)
@@ -64,10 +66,12 @@ class Bidirectional(Layer):
         self.merge_mode = merge_mode
         self._check_pair()
         for one in (self.forward_layer, self.backward_layer):
-            one.zero_output_for_mask = one.return_sequences  # whatever their configs say
+            if getattr(one, "zero_output_for_mask", None) is not None:
+                one.zero_output_for_mask = one.return_sequences  # whatever their configs say
         self.input_spec = layer.input_spec
-        self.stateful, self.return_sequences = layer.stateful, layer.return_sequences  # type: ignore[attr-defined]
-        self.return_state = layer.return_state  # type: ignore[attr-defined]
+        self.stateful, self.return_sequences = self.forward_layer.stateful, self.forward_layer.return_sequences
+        self.return_state = self.forward_layer.return_state
+        self.supports_masking = passes_masks()
 
     @property
     def layer(self) -> Any:
@@ -93,11 +97,13 @@ class Bidirectional(Layer):
                     "Forward layer and backward layer are expected to have the same value for attribute "
                     f'"{key}", got "{ahead}" for forward layer and "{back}" for backward layer'
                 )
-        sizes = {forward.output_size, backward.output_size} - {1}  # a single unit goes with any number of them
-        if self.merge_mode in {"sum", "mul", "ave"} and len(sizes) > 1:
+        sizes = [
+            getattr(one, "output_size", 1) for one in (forward, backward)
+        ]  # a single unit goes with any number of them
+        if self.merge_mode in {"sum", "mul", "ave"} and len({*sizes} - {1}) > 1:
             raise ValueError(
-                f'merge_mode="{self.merge_mode}" needs as many units in both layers. Received: {forward.output_size} forward, '
-                f'{backward.output_size} backward. Use "concat" or None.'
+                f'merge_mode="{self.merge_mode}" needs as many units in both layers. Received: {sizes[0]} forward, {sizes[1]} '
+                'backward. Use "concat" or None.'
             )
 
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
@@ -117,15 +123,19 @@ class Bidirectional(Layer):
             self._check_states(initial_state)
             half = len(initial_state) // 2
             ahead, back = initial_state[:half], initial_state[half:]
-        y, *states = self._parts(self.forward_layer.call(sequences, ahead, mask, bool(training)))
-        y_rev, *states_rev = self._parts(self.backward_layer.call(sequences, back, mask, bool(training)))
+        y, *states = self._parts(_run(self.forward_layer, sequences, ahead, mask, training))
+        y_rev, *states_rev = self._parts(_run(self.backward_layer, sequences, back, mask, training))
+        if not (y.dtype is y_rev.dtype is self._np_dtype):
+            y, y_rev = y.astype(self._np_dtype, copy=False), y_rev.astype(self._np_dtype, copy=False)
         merged = self._merge(y, y_rev[:, ::-1] if self.return_sequences else y_rev)
         if not self.return_state:
             return merged
         return (*(merged if self.merge_mode is None else (merged,)), *states, *states_rev)
 
     def _check_states(self, states: Any) -> None:
-        one = self.forward_layer.state_size
+        one = getattr(self.forward_layer, "state_size", None)
+        if not isinstance(one, (list, tuple)):
+            return  # a layer of one's own checks them itself
         n: Any = len(states) if isinstance(states, (list, tuple)) else type(states).__name__
         if n not in (2 * len(one), 2 * len(flatten(one))):  # of stacked cells nested or flat
             raise ShapeError(
@@ -134,7 +144,7 @@ class Bidirectional(Layer):
             )
 
     def _parts(self, result: Any) -> tuple[Any, ...]:
-        return result if self.return_state else (result,)
+        return tuple(result) if self.return_state else (result,)
 
     def _merge(self, y: Any, y_rev: Any) -> Any:
         match self.merge_mode:
@@ -152,10 +162,12 @@ class Bidirectional(Layer):
         """Shapes of the result."""
         y, *states = self._parts(self.forward_layer.compute_output_spec(sequences))
         y_rev, *states_rev = self._parts(self.backward_layer.compute_output_spec(sequences))
+        y, y_rev = SymbolicTensor(y.shape, self.compute_dtype), SymbolicTensor(y_rev.shape, self.compute_dtype)
         if self.merge_mode is None:
             merged: Any = (y, y_rev)
         elif self.merge_mode == "concat":
-            merged = SymbolicTensor((*y.shape[:-1], y.shape[-1] + y_rev.shape[-1]), y.dtype)
+            width: Any = y.shape[-1] + y_rev.shape[-1]  # type: ignore[operator]  # a recurrent layer's are known
+            merged = SymbolicTensor((*y.shape[:-1], width), y.dtype)
         else:
             merged = infer(self._merge, y, y_rev)
         if not self.return_state:
@@ -164,15 +176,13 @@ class Bidirectional(Layer):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The input's for each output that has steps; states have none."""
-        if not self.return_sequences:
-            return None
-        mask = flatten(mask)[0]
+        mask = flatten(mask)[0] if self.return_sequences else None
         return (mask, mask) if self.merge_mode is None else mask
 
     @property
     def states(self) -> Any:
         """The states of both layers that are kept between calls, None where there are none."""
-        both = self.forward_layer.states, self.backward_layer.states
+        both: Any = getattr(self.forward_layer, "states", None), getattr(self.backward_layer, "states", None)
         return None if None in both else (*both[0], *both[1])
 
     def reset_state(self, rows: Any = None) -> None:
@@ -194,4 +204,26 @@ class Bidirectional(Layer):
     def describe_kernels(self) -> list[str]:
         """Which kernels run both directions, and why."""
         both = {"forward": self.forward_layer, "backward": self.backward_layer}
-        return [f"{way} {line}" for way, layer in both.items() for line in layer.describe_kernels()]
+        known = {way: layer.describe_kernels() for way, layer in both.items() if hasattr(layer, "describe_kernels")}
+        return [f"{way} {line}" for way, lines in known.items() for line in lines]
+
+
+def _named_copy(layer: Any, backward_layer: Any) -> Any:
+    try:
+        return layer.clone(name=f"forward_{layer.name.removeprefix('forward_')}")
+    except (ValueError, NotImplementedError):
+        if backward_layer is None:
+            raise
+        return layer  # which nothing else shares
+
+
+def _run(layer: Any, sequences: Any, initial_state: Any, mask: Any, training: Any) -> Any:
+    """One direction: an RNN's arguments are checked already, another recurrent layer gets those that it takes."""
+    method = type(layer).call
+    if method is RNN.call:
+        return layer.call(sequences, initial_state, mask, bool(training))
+    options = {"initial_state": initial_state, "mask": mask, "training": training}
+    takes = signature_of(method).parameters
+    return layer(
+        sequences, **{k: v for k, v in options.items() if v is not None and (k in takes or k == "initial_state")}
+    )

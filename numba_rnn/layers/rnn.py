@@ -17,6 +17,7 @@ from numba_rnn.layers.cell_dropout import DropoutRNNCell
 from numba_rnn.layers.cells import RecurrentCell
 from numba_rnn.layers.input_spec import InputSpec, check_spec
 from numba_rnn.layers.registry import register
+from numba_rnn.layers.serialization import passes_masks
 from numba_rnn.layers.stacked import (
     StackedRNNCells,
     build_cell,
@@ -70,7 +71,6 @@ class RNN(Layer):
         "cell",
     )
     child_keys: ClassVar[tuple[str, ...]] = ("cell",)
-    supports_masking = True
 
     def __init__(
         self,
@@ -91,6 +91,7 @@ class RNN(Layer):
         self.return_sequences, self.return_state = bool(return_sequences), bool(return_state)
         self.go_backwards, self.stateful, self.unroll = bool(go_backwards), bool(stateful), bool(unroll)
         self.zero_output_for_mask = bool(zero_output_for_mask)
+        self.supports_masking = passes_masks()
         self.states: list[Any] | None = None
         self._stacked = isinstance(cell, StackedRNNCells)
         self._in_kernels = all(runs_in_kernels(one) for one in self._cells)

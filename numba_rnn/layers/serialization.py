@@ -10,17 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from numba_rnn.config import settings
 from numba_rnn.errors import ModelFileError
 from numba_rnn.initializers import Stored
 from numba_rnn.layers.registry import LAYERS, custom_object_scope, find_own, get_registered_name, is_ours
+from numba_rnn.layers.weight import Variable
 from numba_rnn.ops.activations import get_activation
 
-__all__ = ["decode", "deserialize", "is_reading", "reading", "serialize", "writing"]
+__all__ = ["decode", "deserialize", "is_reading", "passes_masks", "reading", "serialize", "writing"]
 
 _version: ContextVar[tuple[int, int] | None] = ContextVar("keras_version", default=None)
 _shared: ContextVar[dict[Any, Any] | None] = ContextVar("shared_objects", default=None)
 _written: ContextVar[dict[int, dict[str, Any]] | None] = ContextVar("written_objects", default=None)
-_RECURRENT_WRAPPERS = {"RNN", "SimpleRNN", "LSTM", "GRU", "Bidirectional", "TimeDistributed"}
 
 
 @contextlib.contextmanager
@@ -53,6 +54,13 @@ def is_reading() -> bool:
     return _version.get() is not None
 
 
+def passes_masks() -> bool:
+    """Whether a recurrent layer or wrapper that is made now passes masks on; not since Keras 3.16 (keras-team/keras#23235)."""
+    if settings.masks == "auto":
+        return (_version.get() or (3, 15)) < (3, 16)
+    return settings.masks == "3.15"
+
+
 def serialize(value: Any) -> Any:
     """Keras' JSON for a constructor's argument: a layer or initializer, an activation, plain data.
 
@@ -67,8 +75,9 @@ def serialize(value: Any) -> Any:
         return [serialize(v) for v in value]
     if isinstance(value, dict):
         return {k: serialize(v) for k, v in value.items()}
-    if isinstance(value, np.ndarray):
-        return {"class_name": "__numpy__", "config": {"value": value.tolist(), "dtype": value.dtype.name}}
+    if isinstance(value, (np.ndarray, Variable)):  # a variable in a graph is written as the numbers it has
+        array = np.asarray(value)
+        return {"class_name": "__numpy__", "config": {"value": array.tolist(), "dtype": array.dtype.name}}
     if isinstance(value, np.generic):
         return value.item()
     if callable(value):
@@ -165,8 +174,6 @@ def deserialize(config: Any) -> Any:
         raise
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise ModelFileError(f"The file's {label} cannot be made: {error}") from error
-    if name in _RECURRENT_WRAPPERS and (_version.get() or (3, 15)) >= (3, 16):
-        made.supports_masking = False  # they use a mask but do not pass it on (keras-team/keras#23235)
     if own is not None:
         _build(made, config.get("build_config"), label)
     if shared is not None and isinstance(identity, (int, str)):

@@ -10,8 +10,10 @@ from numba_rnn._typing import Array
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.calling import signature_of
+from numba_rnn.layers.constructor import is_ours
 from numba_rnn.layers.input_spec import InputSpec, check_spec
 from numba_rnn.layers.registry import register
+from numba_rnn.layers.serialization import passes_masks
 from numba_rnn.ops.symbolic import SymbolicTensor
 from numba_rnn.ops.tree import flatten, map_structure
 
@@ -24,8 +26,9 @@ AT_LEAST_ONE = InputSpec(min_ndim=1)
 class TimeDistributed(Layer):
     """Applies `layer` to each step of an input (B, T, ...); the result is (B, T, ...). Arguments as Keras'.
 
-    At inference all steps go through a layer of the library's at once, as further rows of a batch: it treats rows alike. In training,
-    when rows share random numbers and statistics, the steps go through it one by one; through a layer of one's own they always do.
+    At inference all steps go through a layer of the library's at once, as further rows of a batch: it treats rows alike. In
+    training, when rows share random numbers and statistics, the steps go through it one by one; through a layer of one's own they
+    always do.
 
     Raises:
         ValueError: `layer` is no layer, or keeps states between calls.
@@ -34,7 +37,6 @@ class TimeDistributed(Layer):
 
     config_keys = ("layer",)
     child_keys = ("layer",)
-    supports_masking = True
 
     def __init__(self, layer: Any, **kwargs: Any) -> None:
         if not isinstance(layer, Layer):
@@ -45,6 +47,7 @@ class TimeDistributed(Layer):
             raise ValueError(f"`TimeDistributed` cannot wrap a stateful layer. Received: {layer}.")
         super().__init__(**kwargs)
         self.layer = layer
+        self.supports_masking = passes_masks()
 
     def check_input(self, inputs: Any) -> None:
         """It needs a batch, a time and another axis."""
@@ -85,8 +88,7 @@ class TimeDistributed(Layer):
 
     @property
     def _rows_are_alike(self) -> bool:
-        package = __name__.split(".")[0]
-        return all(type(layer).__module__.split(".")[0] == package for layer in (self.layer, *self.layer.sublayers()))
+        return all(is_ours(type(layer)) for layer in (self.layer, *self.layer.sublayers()))
 
     def _check_mask(self, inputs: Any, mask: Any) -> None:
         if len(mask.shape) < 2:

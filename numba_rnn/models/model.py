@@ -28,7 +28,7 @@ class Model(Running, Layer):
             from numba_rnn.models.functional import Functional  # a subclass of this class
 
             cls = Functional  # noqa: PLW0642
-        return super().__new__(cls)
+        return super().__new__(cls, *args, **kwargs)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if args or {"inputs", "outputs"} & set(kwargs):
