@@ -22,6 +22,7 @@ from numba_rnn import (
     ops,
     preprocessing,
     random,
+    regularizers,
     saving,
     utils,
 )  # fmt: skip
@@ -41,7 +42,7 @@ __all__ = [
     "DTypeError", "DeviceError", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Model", "ModelFileError",
     "Operation", "Sequential", "ShapeError", "Variable", "__version__", "activations", "backend", "config", "device",
     "initializers", "layers", "load_model", "losses", "metrics", "models", "name_scope", "ops", "preprocessing", "random",
-    "saving", "set_threads", "utils",
+    "regularizers", "saving", "set_threads", "utils",
 ]  # fmt: skip
 
 # Importing the loaders imports h5py: only a program that reads files pays for it.

@@ -10,6 +10,7 @@ from numba_rnn.layers.masks import without_mask
 from numba_rnn.metrics import Mean
 from numba_rnn.models.batches import Batch, Batches, progress, to_arrays
 from numba_rnn.models.compiling import CompiledLoss, CompiledMetrics, check_optimizer, is_nested, matched
+from numba_rnn.models.costs import costs_of_weights
 from numba_rnn.ops.tree import flatten, map_structure
 
 __all__ = ["Running"]
@@ -206,9 +207,19 @@ class Running:
         loss = None
         if compiled is not None:
             loss = compiled(compiled.targets(y, y_pred), y_pred, self._weights(sample_weight, y_pred))
-        if loss is None:
+        costs = self.losses
+        if loss is None and not costs:
             raise ValueError("No loss to compute. Provide a `loss` argument in `compile()`.")
-        return loss
+        return sum(costs, loss if loss is not None else 0.0)
+
+    @property
+    def losses(self) -> list[Any]:
+        """What the regularizers of the trainable weights add to the loss.
+
+        Raises:
+            ValueError: a regularizer that is not known here, or one of a layer's activity.
+        """
+        return costs_of_weights(self)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Add a batch to the compiled metrics; returns all results so far."""
