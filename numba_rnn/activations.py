@@ -10,6 +10,7 @@ from numba_rnn.layers.options import activation_of
 from numba_rnn.layers.registry import custom_object_scope
 from numba_rnn.layers.serialization import serialize as _serialize
 from numba_rnn.ops.activations import NAMES
+from numba_rnn.ops.nn import mish
 from numba_rnn.ops.nn import relu_with_options as relu
 
 __all__ = [
@@ -19,7 +20,7 @@ __all__ = [
     "swish", "tanh", "tanh_shrink", "threshold",
 ]  # fmt: skip
 
-celu, elu, glu, mish, relu6, selu = ops.celu, ops.elu, ops.glu, ops.mish, ops.relu6, ops.selu
+celu, elu, glu, relu6, selu = ops.celu, ops.elu, ops.glu, ops.relu6, ops.selu
 hard_shrink, hard_sigmoid, hard_silu, hard_tanh = ops.hard_shrink, ops.hard_sigmoid, ops.hard_silu, ops.hard_tanh
 leaky_relu, log_sigmoid, log_softmax, sigmoid, silu = (
     ops.leaky_relu,

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 import pytest
 
-from numba_rnn import initializers, ops
+from numba_rnn import Model, initializers, ops, saving
 from numba_rnn.errors import DTypeError, ShapeError
 from numba_rnn.layers import Input
 from numba_rnn.layers.weight import Derived, Variable, Weight, name_scope
@@ -79,6 +80,12 @@ def test_works_in_every_operation() -> None:
 def test_in_graphs_of_symbolic_tensors() -> None:
     t, w = Input((2,)), Variable(A)
     assert (t @ w).shape == ops.matmul(t, w).shape == (None, 3)
+    model = Model(t, t @ w + 1)
+    np.testing.assert_allclose(model(X), X @ A + 1, rtol=1e-6)
+    w.assign(A * 2)
+    np.testing.assert_allclose(model(X), X @ A * 2 + 1, rtol=1e-6)
+    written = json.loads(json.dumps(saving.serialize_keras_object(model)))  # with the numbers that it has now
+    np.testing.assert_allclose(saving.deserialize_keras_object(written)(X), X @ A * 2 + 1, rtol=1e-6)
 
 
 def test_has_the_values_of_its_own() -> None:
