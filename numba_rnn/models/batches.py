@@ -177,12 +177,16 @@ def to_arrays(x: Any, what: str = "A model") -> Any:
         ShapeError: rows of different lengths.
         DTypeError: something that is not made of real numbers.
     """
+    if isinstance(x, dict):
+        return {key: to_arrays(value, what) for key, value in x.items()}
     return _array(x, what) if _is_numbers(x) else map_structure(lambda leaf: _array(leaf, what), x)
 
 
 def _optional(x: Any, what: str) -> Any:
     if x is None or (_is_numbers(x) and all(leaf is None for leaf in flatten(x))):
         return x
+    if isinstance(x, dict):
+        return {key: _optional(value, what) for key, value in x.items()}
     if _is_numbers(x):
         return _array(x, what)
     return map_structure(lambda leaf: None if leaf is None else _array(leaf, what), x)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from numba_rnn import losses, metrics
+from numba_rnn.ops.naming import snake_case
 from numba_rnn.ops.tree import flatten, map_structure
 
 __all__ = ["CompiledLoss", "CompiledMetrics", "check_optimizer", "matched"]
@@ -259,7 +260,7 @@ def _resolved(identifier: Any, y_true: Any, y_pred: Any) -> Any:
 
 
 def _name(obj: Any) -> str:
-    return str(getattr(obj, "name", None) or getattr(obj, "__name__", type(obj).__name__))
+    return str(getattr(obj, "name", None) or snake_case(getattr(obj, "__name__", type(obj).__name__)))
 
 
 def _metric(identifier: Any, y_true: Any, y_pred: Any) -> metrics.Metric:

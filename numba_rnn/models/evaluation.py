@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from numba_rnn.errors import ShapeError
 from numba_rnn.layers.masks import without_mask
 from numba_rnn.metrics import Mean
 from numba_rnn.models.batches import Batch, Batches, progress, to_arrays
@@ -191,10 +192,13 @@ class Running:
     def test_step(self, data: Any) -> dict[str, Any]:
         """Run a batch (x, y, sample_weight) and add it to the metrics; returns the results so far."""
         batch = Batch(*data)
+        rows = flatten(batch.x)[0].shape[0]
+        if not rows:
+            raise ShapeError("A loss needs at least one row of data. Received: a batch without rows.")
         y_pred = self(batch.x, training=False)  # type: ignore[operator]
         loss = self.compute_loss(batch.x, batch.y, y_pred, batch.sample_weight)
         assert self._loss_tracker is not None
-        self._loss_tracker.update_state(loss, flatten(batch.x)[0].shape[0])
+        self._loss_tracker.update_state(loss, rows)
         return self.compute_metrics(batch.x, batch.y, y_pred, batch.sample_weight)
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None) -> Any:

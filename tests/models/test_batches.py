@@ -198,6 +198,10 @@ def test_lists_of_numbers_are_arrays() -> None:
     assert batch.y.shape == (2, 1)
     assert batch.sample_weight.shape == (2,)
     assert model().evaluate([[1, 2], [3, 4]], [[0] * 3] * 2)[0] >= 0
+    batch = next(iter(Batches({"a": [[1, 2], [3, 4]]}, {"b": [0, 1], "c": None})))
+    assert batch.x["a"].shape == (2, 2)
+    assert batch.y["b"].shape == (2,)
+    assert batch.y["c"] is None
 
 
 def test_predict_on_batch(data: Any) -> None:

@@ -149,6 +149,12 @@ def test_a_failed_compile_changes_nothing() -> None:
     assert model.evaluate(X, ZEROS) == 2
 
 
+def test_functions_are_metrics_and_losses() -> None:
+    model = compiled(loss=lambda t, p: np.abs(t - p).max(), metrics=[lambda t, p: np.abs(t - p)[:, 0], losses.huber])
+    result = model.evaluate(X, ZEROS, return_dict=True)
+    assert result == pytest.approx({"loss": 3, "lambda": 2, "huber": (0.5 + 1.5 + 2.5) / 3})
+
+
 def test_a_loss_of_the_models_own() -> None:
     class Twice(models.Model):
         def call(self, inputs: Any) -> Any:
@@ -229,5 +235,7 @@ def test_evaluate_needs_compile_and_targets() -> None:
             call(X, ZEROS)
     with pytest.raises(ValueError, match="'mse' needs targets"):
         compiled(loss="mse").evaluate(X)
+    with pytest.raises(ShapeError, match="at least one row"):
+        compiled(loss="mse").evaluate(X[:0], ZEROS[:0])
     with pytest.raises(NotImplementedError, match="Training is not there yet"):
         compiled(loss="mse").fit(X, ZEROS)
