@@ -10,11 +10,18 @@ from numba_rnn.errors import ShapeError
 from numba_rnn.layers.masks import without_mask
 from numba_rnn.metrics import Mean
 from numba_rnn.models.batches import Batch, Batches, progress, to_arrays
-from numba_rnn.models.compiling import CompiledLoss, CompiledMetrics, check_optimizer, is_nested, matched
+from numba_rnn.models.compiled_loss import CompiledLoss
+from numba_rnn.models.compiled_metrics import CompiledMetrics
 from numba_rnn.models.costs import costs_of_weights
+from numba_rnn.models.outputs import is_nested, matched
 from numba_rnn.ops.tree import flatten, map_structure
 
 __all__ = ["Running"]
+
+OPTIMIZERS = (
+    "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lion", "lossscaleoptimizer", "muon", "nadam", "rmsprop",
+    "schedulefreeadamw", "sgd",
+)  # fmt: skip
 
 
 class Running:
@@ -111,7 +118,7 @@ class Running:
             ValueError: an unknown name; losses, weights and metrics that do not go together.
         """
         names = self._inputs_and_names()[1]
-        optimizer = check_optimizer(optimizer)
+        optimizer = _check_optimizer(optimizer)
         compiled_loss = None if loss is None else CompiledLoss(loss, loss_weights, names)
         asked = metrics is not None or weighted_metrics is not None
         compiled_metrics = CompiledMetrics(metrics, weighted_metrics, names) if asked else None
@@ -294,3 +301,14 @@ def _python(value: Any) -> Any:
 def _no_callbacks(callbacks: Any) -> None:
     if callbacks:
         raise ValueError(f"Callbacks are not called yet. Leave `callbacks` out. Received: {callbacks!r:.200}.")
+
+
+def _check_optimizer(optimizer: Any) -> Any:
+    """`optimizer` itself: it is kept, not used.
+
+    Raises:
+        ValueError: a name that Keras does not know.
+    """
+    if isinstance(optimizer, str) and optimizer.lower() not in OPTIMIZERS:
+        raise ValueError(f"Could not interpret optimizer identifier: {optimizer}. Known: {', '.join(OPTIMIZERS)}.")
+    return optimizer
