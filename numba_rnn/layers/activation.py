@@ -15,6 +15,13 @@ from numba_rnn.ops import activations
 
 __all__ = ["ELU", "Activation", "LeakyReLU", "ReLU", "Softmax"]
 
+OF_WHOLE_NUMBERS = (activations.linear, activations.relu, activations.relu6)  # which stay what they are
+
+
+def _floats(x: Array, dtype: str) -> Array:
+    """Whole numbers in the layer's dtype: what becomes of them has fractions."""
+    return x if x.dtype.kind == "f" else x.astype(dtype)
+
 
 @register
 class Activation(Layer):
@@ -35,6 +42,8 @@ class Activation(Layer):
 
     def call(self, inputs: Any) -> Any:
         """The activation of the input."""
+        if self._function not in OF_WHOLE_NUMBERS:
+            inputs = _floats(inputs, self.compute_dtype)
         return self._function(inputs)
 
 
@@ -57,6 +66,8 @@ class ReLU(Layer):
 
     def call(self, inputs: Any) -> Array:
         """`ops.activations.relu` with the layer's options."""
+        if self.negative_slope or self.max_value or self.threshold:
+            inputs = _floats(inputs, self.compute_dtype)
         return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
 
 
@@ -81,7 +92,7 @@ class LeakyReLU(Layer):
 
     def call(self, inputs: Any) -> Array:
         """The leaky rectifier."""
-        return activations.leaky_relu(inputs, self.negative_slope)
+        return activations.leaky_relu(_floats(inputs, self.compute_dtype), self.negative_slope)
 
 
 @register
@@ -98,7 +109,7 @@ class ELU(Layer):
 
     def call(self, inputs: Any) -> Array:
         """The exponential linear unit."""
-        return activations.elu(inputs, self.alpha)
+        return activations.elu(_floats(inputs, self.compute_dtype), self.alpha)
 
 
 @register
@@ -119,6 +130,7 @@ class Softmax(Layer):
 
     def call(self, inputs: Any, mask: Any = None) -> Array:
         """The softmax over the elements that count."""
+        inputs = _floats(inputs, self.compute_dtype)
         axis = tuple(self.axis) if isinstance(self.axis, list) else self.axis
         if mask is None:
             return activations.softmax(inputs, axis)

@@ -133,3 +133,31 @@ def test_no_rows(x: Any) -> None:
         layers.TimeDistributed(layers.Dense(H)),
     ):
         assert layer(x[:0], mask=MASK[:0]).shape == (0, T, H)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.Activation("tanh"),
+        lambda: layers.Activation("leaky_relu"),
+        lambda: layers.ReLU(negative_slope=0.5, max_value=1.5),
+        lambda: layers.LeakyReLU(0.3),
+        lambda: layers.ELU(0.5),
+        layers.Softmax,
+        lambda: layers.Activation("sigmoid", dtype="float64"),
+    ],
+)
+def test_activations_of_whole_numbers_have_fractions(make: Any) -> None:
+    """Slopes were rounded to 0, and float64 came out; TensorFlow refuses most of them."""
+    layer = make()
+    whole = np.array([[-3, -1, 0, 2]])
+    y = layer(whole)
+    assert y.dtype == layer.compute_dtype
+    np.testing.assert_array_equal(y, layer(whole.astype(layer.compute_dtype)))
+    assert (y % 1).any()
+
+
+@pytest.mark.parametrize("name", ["linear", "relu", "relu6"])
+def test_whole_numbers_that_stay_whole(name: str) -> None:
+    y = layers.Activation(name)(np.array([[-3, 2, 9]], "int32"))
+    assert y.dtype == np.int32
