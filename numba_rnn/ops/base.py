@@ -87,7 +87,7 @@ def op(class_name: str, module: str = NUMPY, tensors: int = 1) -> Callable[..., 
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            if not is_symbolic([args, kwargs]):
+            if not is_symbolic(args) and not (kwargs and is_symbolic(kwargs)):
                 return kind.run(*args, **kwargs)
             bound = kind.signature.bind(*args, **kwargs)
             bound.apply_defaults()

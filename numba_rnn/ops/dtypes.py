@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,7 @@ NAMES = frozenset(
         "complex128",
     )
 )
+OF_NUMPY = {np.dtype(name): name for name in NAMES}
 # What `dtype=` makes of Python's own types, with Keras' TensorFlow backend.
 PYTHON = {bool: "bool", int: "int64", float: "float32", "int": "int64", "float": "float32"}
 
@@ -43,7 +45,11 @@ def standardize_dtype(dtype: Any) -> str:
     """
     if dtype is None:
         return floatx()
-    name = dtype.name if isinstance(dtype, np.dtype) else dtype
+    if isinstance(dtype, np.dtype):
+        if dtype in OF_NUMPY:
+            return OF_NUMPY[dtype]  # `dtype.name` is put together anew each time
+        dtype = dtype.name
+    name = dtype
     if not isinstance(name, str) or name in PYTHON:
         name = PYTHON.get(name, getattr(name, "__name__", name)) if isinstance(name, (type, str)) else str(name)
     if name not in NAMES:
@@ -66,23 +72,30 @@ def result_type(*dtypes: Any) -> str:
 
     The widest float there is; without one `floatx()` where a `float` asks for it, else the integer that holds all the integers.
     """
-    known = [np.dtype(standardize_dtype(d)) for d in dtypes if d is not int and d is not float]
+    return _result_type(tuple(d if d is int or d is float else standardize_dtype(d) for d in dtypes), floatx())
+
+
+@functools.cache
+def _result_type(dtypes: tuple[Any, ...], default: str) -> str:
+    known = [np.dtype(d) for d in dtypes if d is not int and d is not float]
     wide = [d for d in known if d.kind in "fc"]
     if wide:
         return np.result_type(*wide).name
     if not dtypes or any(d is float for d in dtypes):
-        return floatx()
+        return default
     integers = [d for d in known if d.kind in "iu"]
     if integers:
         name = np.result_type(*integers).name  # float64 for uint64 with a signed one
-        return floatx() if name == "float64" else "uint32" if name == "uint64" else name
-    return f"int{floatx()[-2:]}" if any(d is int for d in dtypes) else "bool"
+        return default if name == "float64" else "uint32" if name == "uint64" else name
+    return f"int{default[-2:]}" if any(d is int for d in dtypes) else "bool"
 
 
 def convert(x: Any, dtype: Any = None) -> Array:
     """`x` as a plain array: without a dtype an array's own, and 32 bits for Python's numbers and lists of them."""
     if type(x) is np.ndarray and (dtype is None or x.dtype == dtype):
         return x
+    if dtype is not None and type(x) in {int, float}:
+        return np.array(x).astype(dtype)
     array = np.asarray(x)
     if dtype is None and not hasattr(x, "dtype") and array.dtype.kind in "if":
         held = [leaf.dtype for leaf in _leaves(x) if hasattr(leaf, "dtype")]
@@ -100,11 +113,16 @@ def _leaves(x: Any) -> Iterator[Any]:
 
 def common(*xs: Any, also: tuple[Any, ...] = ()) -> list[Array]:
     """All as arrays of the dtype that they promote to, and with those of `also`."""
-    if not also and all(type(x) is np.ndarray and x.dtype == xs[0].dtype for x in xs):
-        return list(xs)
+    if not also and type(xs[0]) is np.ndarray:
+        dtype = xs[0].dtype
+        for x in xs:
+            if type(x) is not np.ndarray or x.dtype != dtype:
+                break
+        else:
+            return list(xs)
     ready = [x if type(x) in {int, float} else convert(x) for x in xs]
-    dtype = result_type(*(getattr(x, "dtype", type(x)) for x in ready), *also)
-    return [convert(x, dtype) for x in ready]
+    target = np.dtype(result_type(*(getattr(x, "dtype", type(x)) for x in ready), *also))
+    return [convert(x, target) for x in ready]
 
 
 def floats(*xs: Any) -> list[Array]:

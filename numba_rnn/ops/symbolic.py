@@ -118,7 +118,15 @@ class SymbolicTensor:
 
 def is_symbolic(tree: Any) -> bool:
     """Whether any leaf is a symbolic tensor."""
-    return any(isinstance(leaf, SymbolicTensor) for leaf in flatten(tree))
+    # Asked at every operation, so without making lists of leaves.
+    if isinstance(tree, (list, tuple)):
+        for branch in tree:  # noqa: SIM110 (a generator takes longer)
+            if type(branch) is not np.ndarray and is_symbolic(branch):
+                return True
+        return False
+    if isinstance(tree, dict):
+        return any(map(is_symbolic, tree.values()))
+    return isinstance(tree, SymbolicTensor)
 
 
 def record(operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> Any:
