@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.calling import training_scope
+from numba_rnn.layers.input_spec import InputSpec
 from numba_rnn.layers.masks import get_mask, set_mask, without_mask
 from numba_rnn.layers.registry import register
 from numba_rnn.models.config import graph_config, graph_from_config
@@ -34,6 +36,7 @@ class Functional(Model):
     keras_module = "keras.src.models.functional"
     keras_registered_name = "Functional"
     config_extras = ("layers", "input_layers", "output_layers")
+    checks_sizes = True
     direct_arguments = frozenset({"training"})
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
@@ -48,7 +51,10 @@ class Functional(Model):
         self._inputs_struct, self._outputs_struct = inputs, outputs
         self._graph = Graph(flatten(inputs), flatten(outputs))
         self.strict_shapes = True  # a Sequential checks ranks only
-        self.built = True
+        self.built, self.path = True, self.name
+        self._input_spec = [
+            InputSpec(shape=(None, *t.shape[1:]), allow_last_axis_squeeze=True, name=t.name) for t in flatten(inputs)
+        ]
 
     @property
     def operations(self) -> list[Operation]:
@@ -136,11 +142,11 @@ class Functional(Model):
 
     def compute_output_spec(self, inputs: Any, mask: Any = None) -> Any:
         """The shapes of the outputs."""
-        return pack(self._outputs_struct, self._graph.run(self.standardize(inputs), symbolic=True))
+        return pack(self._outputs_struct, self.run_graph(self.standardize(inputs), _shapes_of))
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """The outputs carry their own."""
-        return None
+    def run_graph(self, inputs: list[Any], called: Callable[[Any], Callable[..., Any]]) -> list[Any]:
+        """The outputs where `called(operation)` is called in place of each operation."""
+        return self._graph.run(inputs, called)
 
     def get_config(self) -> dict[str, Any]:
         """Name, layers, nodes, inputs and outputs, as Keras writes them."""
@@ -160,3 +166,10 @@ class Functional(Model):
     def clone(self, **changes: Any) -> Any:
         """A new model of the same graph, with weights of its own."""
         return type(self).from_config({**self.get_config(), **changes})
+
+
+def _shapes_of(operation: Any) -> Callable[..., Any]:
+    def spec(*args: Any, training: Any = None, **kwargs: Any) -> Any:  # training changes no shape
+        return operation.compute_output_spec(*args, **kwargs)
+
+    return spec

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from numba_rnn.layers.calling import in_training
+from numba_rnn.layers.calling import in_training, signature_of
 from numba_rnn.ops.symbolic import Node, Operation, SymbolicTensor
 from numba_rnn.ops.tree import flatten, map_structure
 
@@ -52,18 +53,18 @@ class Graph:
         self._outputs = [slots[id(t)] for t in outputs]
         self._steps = [_step(node, slots) for node in self.nodes if node.input_tensors]
 
-    def run(self, inputs: list[Any], symbolic: bool = False) -> list[Any]:
-        """The outputs for these inputs; of symbolic inputs only the shapes, and no node is recorded."""
+    def run(self, inputs: list[Any], called: Callable[[Any], Callable[..., Any]] | None = None) -> list[Any]:
+        """The outputs for these inputs; where `called` is given, `called(operation)` is called in place of each operation."""
         values: list[Any] = [None] * self._size
         for place, x in zip(self._inputs, inputs, strict=True):
             values[place] = x
         for step in self._steps:
-            call: Any = step.operation.compute_output_spec if symbolic else step.operation  # type: ignore[attr-defined]
+            call: Any = step.operation if called is None else called(step.operation)
             if step.source >= 0:
                 result = call(values[step.source])
             else:
                 args, kwargs = map_structure(lambda a: values[a] if type(a) is _Slot else a, [step.args, step.kwargs])
-                if "training" in kwargs and (symbolic or in_training() is not None):
+                if "training" in kwargs and in_training() is not None:
                     del kwargs["training"]  # what a call of the model says goes before what was recorded
                 result = call(*args, **kwargs)
             if step.target >= 0:
@@ -80,11 +81,19 @@ def _step(node: Node, slots: dict[int, _Slot]) -> Step:
 
     args, kwargs = map_structure(slot_of, [list(node.args), node.kwargs])
     # Without these a call means the same, and may take the short way.
-    kwargs = {k: v for k, v in kwargs.items() if not (k in {"mask", "training"} and not isinstance(v, _Slot) and not v)}
+    nothing = (None,) if _trains_unasked(node.operation) else (None, False)
+    kwargs = {
+        k: v for k, v in kwargs.items() if k not in {"mask", "training"} or isinstance(v, _Slot) or v not in nothing
+    }
     alone = len(args) == 1 and not kwargs and type(args[0]) is _Slot
     targets = tuple(slots[id(t)] for t in node.output_tensors)
     single = isinstance(node.outputs, SymbolicTensor)
     return Step(node.operation, args[0] if alone else -1, args, kwargs, targets[0] if single else -1, targets)
+
+
+def _trains_unasked(operation: Any) -> bool:
+    parameter = signature_of(type(operation).call).parameters.get("training") if hasattr(operation, "call") else None
+    return parameter is not None and parameter.default is True
 
 
 def trace(inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]) -> tuple[list[Node], dict[Operation, int]]:

@@ -8,7 +8,7 @@ from numba_rnn.layers.base import Layer
 from numba_rnn.models import files
 from numba_rnn.models.evaluation import Running
 from numba_rnn.models.summary import print_summary
-from numba_rnn.ops.tree import flatten, map_structure
+from numba_rnn.ops.tree import flatten
 
 __all__ = ["Model"]
 
@@ -20,7 +20,6 @@ class Model(Running, Layer):
     """
 
     keras_module = "keras"
-    supports_masking = True
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """A `Functional` where inputs and outputs are given."""
@@ -66,10 +65,23 @@ class Model(Running, Layer):
         raise ValueError(f"No such layer: {name}. Existing layers are: {[layer.name for layer in layers]}.")
 
     def summary(
-        self, line_length: int | None = None, print_fn: Any = None, expand_nested: bool = False, **ignored: Any
-    ) -> None:
-        """Show the layers, their output shapes and how many numbers they hold, line by line to `print_fn` where given."""
-        print_summary(self, line_length, print_fn, expand_nested)
+        self, line_length: int | None = None, positions: Any = None, print_fn: Any = None, expand_nested: bool = False,
+        show_trainable: bool = False, layer_range: Any = None,
+    ) -> None:  # fmt: skip
+        """Show the layers, their output shapes and how many numbers they hold.
+
+        Args:
+            line_length: columns of the table; as wide as the terminal if None.
+            positions: taken for Keras' sake: the columns find their widths themselves.
+            print_fn: gets the text instead of the terminal.
+            expand_nested: show the layers of models inside.
+            show_trainable: say of each layer whether it is trainable, `Y` or `N`.
+            layer_range: names, or regular expressions for names, of the first and the last layer to show.
+
+        Raises:
+            ValueError: `layer_range` is no such pair, or no layer has one of the names.
+        """
+        print_summary(self, line_length, print_fn, expand_nested, show_trainable, layer_range)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
@@ -155,13 +167,13 @@ class Model(Running, Layer):
 
     @property
     def input_shape(self) -> Any:
-        """The shape of the input, or the structure of their shapes."""
-        return map_structure(lambda t: t.shape, self.input)
+        """The shape of the input; a list of several."""
+        return _shapes(self.inputs)
 
     @property
     def output_shape(self) -> Any:
-        """The shape of the output, or the structure of their shapes."""
-        return map_structure(lambda t: t.shape, self.output)
+        """The shape of the output; a list of several."""
+        return _shapes(self.outputs)
 
     @property
     def input(self) -> Any:
@@ -198,3 +210,8 @@ class Model(Running, Layer):
             return len(self.inputs), self.output_names
         except AttributeError:  # no graph
             return None, None
+
+
+def _shapes(tensors: list[Any]) -> Any:
+    shapes = [t.shape for t in tensors]
+    return shapes[0] if len(shapes) == 1 else shapes

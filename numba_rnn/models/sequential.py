@@ -90,7 +90,8 @@ class Sequential(Model):
         x = first.output
         for layer in self._layers[1:]:
             x = layer(x)
-        self._functional = Functional(first.output, x, name=self.name)
+        self._functional = Functional(first.output, x)  # which takes one of the automatic names, as in Keras
+        self._functional.name = self.name
         self._functional.strict_shapes = False
 
     @property
@@ -140,9 +141,13 @@ class Sequential(Model):
         """The shape of the output."""
         return self.graph.compute_output_spec(inputs)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """The output carries its own."""
-        return None
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The shape of the output for an input of this shape, batch included."""
+        if self._functional is not None:
+            return super().compute_output_shape(input_shape)
+        for layer in self._layers:
+            input_shape = layer.compute_output_shape(input_shape)
+        return input_shape
 
     def get_config(self) -> dict[str, Any]:
         """Name, layers, and the input's shape where it is known, as Keras writes them."""

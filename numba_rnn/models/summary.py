@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,14 @@ from numba_rnn.ops.tree import map_structure
 __all__ = ["print_summary"]
 
 
-def print_summary(model: Any, width: int | None, print_fn: Callable[[str], Any] | None, expand_nested: bool) -> None:
+def print_summary(
+    model: Any,
+    width: int | None,
+    print_fn: Callable[[str], Any] | None,
+    expand_nested: bool,
+    show_trainable: bool,
+    layer_range: Any,
+) -> None:
     """Print the table, or hand it to `print_fn` as one text."""
     from rich.console import Console
     from rich.markup import escape
@@ -25,11 +33,17 @@ def print_summary(model: Any, width: int | None, print_fn: Callable[[str], Any] 
     for title in ("Layer (type)", "Output Shape"):
         table.add_column(title, overflow="fold")
     table.add_column("Param #", justify="right", overflow="fold")
+    if show_trainable:
+        table.add_column("Trainable", justify="center")
     if graph:
         table.add_column("Connected to", overflow="fold")
-    for layer, depth in _rows(_listed(model), expand_nested):
+    for layer, depth in _rows(_between(_listed(model), layer_range), expand_nested):
         cells = ["  " * depth + f"{layer.name} ({_class(layer)})", _output(layer), _params(layer)]
-        table.add_row(*map(escape, [*cells, *([_sources(layer, model)] if graph else [])]), end_section=True)
+        if show_trainable:
+            cells.append("Y" if getattr(layer, "trainable", True) else "N")
+        if graph:
+            cells.append(_sources(layer, model))
+        table.add_row(*map(escape, cells), end_section=True)
     to_text = print_fn is not None
     file = io.StringIO() if to_text else None
     console = Console(file=file, width=width or (100 if to_text else None), highlight=False)
@@ -48,6 +62,21 @@ def print_summary(model: Any, width: int | None, print_fn: Callable[[str], Any] 
 def _listed(model: Any) -> list[Any]:
     """The layers; of a graph the operations too, as Keras has it."""
     return model.operations if type(model).__name__ == "Functional" else model.layers
+
+
+def _between(layers: list[Any], layer_range: Any) -> list[Any]:
+    """The layers from the first whose name begins with what the one pattern matches to the last that the other does."""
+    if layer_range is None:
+        return layers
+    if not isinstance(layer_range, (list, tuple)) or len(layer_range) != 2:
+        raise ValueError(f"layer_range must be a pair of names. Received: {layer_range}.")
+    found = [[k for k, layer in enumerate(layers) if re.match(str(name), layer.name)] for name in layer_range]
+    if not all(found):
+        raise ValueError(
+            f"Passed layer_range does not match to model layers. Expected: two of {[x.name for x in layers]}."
+        )
+    ends = found[0][0], found[1][-1]
+    return layers[min(ends) : max(ends) + 1]
 
 
 def _rows(layers: list[Any], expand: bool, depth: int = 0) -> list[tuple[Any, int]]:
