@@ -9,7 +9,8 @@ import numpy as np
 from numba_rnn import initializers
 from numba_rnn._typing import Array
 from numba_rnn.errors import ShapeError
-from numba_rnn.layers.weight import Weight, as_numbers
+from numba_rnn.layers.weight import Variable, Weight, as_numbers
+from numba_rnn.ops.dtypes import is_float_dtype
 from numba_rnn.ops.symbolic import Operation
 from numba_rnn.ops.tree import flatten
 
@@ -22,25 +23,37 @@ class Weighted(Operation):
     def __init__(self, name: str | None, trainable: bool, dtype: str) -> None:
         super().__init__(name)
         self._trainable, self.dtype, self.built = bool(trainable), dtype, False
-        self._own_weights: list[Weight] = []
+        self._own_weights: list[Any] = []
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set it; a `Variable` becomes one of the weights."""
+        if type(value) is Variable and not any(value is w for w in self._own_weights):
+            self._own_weights.append(value)
+        super().__setattr__(name, value)
 
     def add_weight(
         self,
-        shape: tuple[int, ...],
-        initializer: Any = "glorot_uniform",
+        shape: Any = None,
+        initializer: Any = None,
         dtype: Any = None,
         trainable: bool = True,
         name: str = "variable",
         **kept: Any,
     ) -> Weight:
-        """A new weight of this layer; `kept` (regularizer, constraint, ...) is for training and is not used.
+        """A new weight of this layer: a scalar without a shape; without an initializer Glorot's, zeros for integers.
+
+        `kept` (regularizer, constraint, ...) is for training and is not used.
 
         Raises:
             ShapeError: a size is not known.
+            ValueError: `initializer` is none.
         """
+        shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
+        if initializer is None:
+            initializer = "glorot_uniform" if is_float_dtype(dtype or self.dtype) else "zeros"
         if None in shape:
             raise ShapeError(
-                f"Layer '{self.name}' cannot make its weight '{name}', whose shape {tuple(shape)} depends on a size of the input "
+                f"Layer '{self.name}' cannot make its weight '{name}', whose shape {shape} depends on a size of the input "
                 "that is None. Give that size in `Input`: the features are the last axis, as in `Input((None, 8))`."
             )
         weight = Weight(name, shape, dtype or self.dtype, initializers.get(initializer), trainable)

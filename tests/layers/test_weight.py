@@ -8,7 +8,7 @@ import pytest
 
 from numba_rnn import Model, initializers, ops, saving
 from numba_rnn.errors import DTypeError, ShapeError
-from numba_rnn.layers import Input
+from numba_rnn.layers import Input, Layer
 from numba_rnn.layers.weight import Derived, Variable, Weight, name_scope
 
 A = np.array([[0.5, -1.5, 2.0], [3.0, 0.25, -4.0]], np.float32)
@@ -86,6 +86,34 @@ def test_in_graphs_of_symbolic_tensors() -> None:
     np.testing.assert_allclose(model(X), X @ A * 2 + 1, rtol=1e-6)
     written = json.loads(json.dumps(saving.serialize_keras_object(model)))  # with the numbers that it has now
     np.testing.assert_allclose(saving.deserialize_keras_object(written)(X), X @ A * 2 + 1, rtol=1e-6)
+
+
+class Scaled(Layer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = Variable(A, name="factor")
+        self.shift = Variable(A[0] * 2, trainable=False, name="shift")
+        self.same = self.factor
+
+    def build(self, input_shape: Any) -> None:
+        self.rate = self.add_weight(name="rate")
+        self.count = self.add_weight((2,), dtype="int32", name="count")
+
+    def call(self, x: Any) -> Any:
+        return x @ self.factor * self.rate + self.shift
+
+
+def test_variables_of_a_layer_are_its_weights() -> None:
+    layer = Scaled()
+    want = layer(X)
+    assert [w.name for w in layer.weights] == ["factor", "shift", "rate", "count"]
+    assert [w.name for w in layer.non_trainable_weights] == ["shift"]
+    np.testing.assert_allclose(want, X @ A * layer.rate.numpy() + A[0] * 2, rtol=1e-6)
+    assert (layer.rate.shape, layer.count.dtype, layer.count.numpy().tolist()) == ((), "int32", [0, 0])
+    other = Scaled()
+    other(X)
+    other.set_weights([2 * w for w in layer.get_weights()])
+    np.testing.assert_allclose(other.factor.value, 2 * A)
 
 
 def test_has_the_values_of_its_own() -> None:
