@@ -51,7 +51,8 @@ class RNN(Layer):
 
     Call with sequences (B, T, D), `initial_state` (one array (B, H) a state; nested lists for stacked cells) and `mask` (B, T).
     Returns (B, H), or (B, T, H) in processing order with `return_sequences`; with `return_state` a tuple, the states after it.
-    `training=True` drops inputs and states as the cell's `dropout` and `recurrent_dropout` say.
+    `training=True` drops inputs and states as the cell's `dropout` and `recurrent_dropout` say. A cell of another dtype computes in
+    that; results have the layer's.
 
     Attributes:
         states: what a `stateful` layer keeps between calls, None until its first; each can be read as an array, and assigned.
@@ -170,6 +171,8 @@ class RNN(Layer):
                 y, states = _scan(self.cell, sequences, initial_state, mask, training, options)
         except ShapeError as error:
             raise ShapeError(f"Layer '{self.name}' ({type(self).__name__}): {error}") from None
+        if y.dtype is not self._np_dtype:  # a cell that computes in another
+            y, states = map_structure(lambda a: a.astype(self._np_dtype, copy=False), [y, states])
         if training:
             _reset_dropout(self._cells)
         if self.stateful:

@@ -80,7 +80,8 @@ class TimeDistributed(Layer):
         self.layer.check_input(inputs)
         takes = signature_of(type(self.layer).call).parameters
         options = {"training": training, "mask": mask}
-        return self.layer.call(inputs, **{k: v for k, v in options.items() if k in takes and v is not None})
+        outputs = self.layer.call(inputs, **{k: v for k, v in options.items() if k in takes and v is not None})
+        return map_structure(lambda y: y.astype(_own_dtype(y, self), copy=False), outputs)
 
     def _passes(self, mask: Any) -> bool:
         """Whether a mask is the layer's business: to a recurrent one, a mask (B, T) says nothing within a step."""
@@ -108,7 +109,7 @@ class TimeDistributed(Layer):
         step = SymbolicTensor((B, *rest), inputs.dtype)
         self.layer.check_input(step)
         spec = self.layer.compute_output_spec(step)
-        return map_structure(lambda y: SymbolicTensor((y.shape[0], T, *y.shape[1:]), y.dtype), spec)
+        return map_structure(lambda y: SymbolicTensor((y.shape[0], T, *y.shape[1:]), _own_dtype(y, self)), spec)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The input's."""
@@ -118,3 +119,8 @@ class TimeDistributed(Layer):
         """Which kernels run the layer inside, and why."""
         describe = getattr(self.layer, "describe_kernels", None)
         return [] if describe is None else list(describe())
+
+
+def _own_dtype(x: Any, layer: Layer) -> Any:
+    """The layer's for floating point numbers, which the one inside may have made in another."""
+    return layer.compute_dtype if np.dtype(x.dtype).kind == "f" else x.dtype
