@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import h5py
-import numpy as np
 
 from numba_rnn.errors import ModelFileError
 from numba_rnn.layers.weight import Weight
@@ -19,7 +18,6 @@ from numba_rnn.models import deserialize_model
 __all__ = ["h5_bytes", "is_whole_model", "load_h5", "load_h5_weights"]
 
 ROOT, TOP = "model_weights", "top_level_model_weights"
-HEADER = 64512  # bytes that an HDF5 attribute may have: an object's header holds 64 kB (Keras leaves as much room)
 
 
 def is_whole_model(file: h5py.File) -> bool:
@@ -30,16 +28,13 @@ def is_whole_model(file: h5py.File) -> bool:
 def h5_bytes(model: Any) -> bytes:
     """A whole-model `.h5` of the model.
 
+    Text is of variable length throughout: it lies outside the attributes, which have room for 64 kB.
+
     Raises:
-        ValueError: the model holds something that no config can hold, or a config too long for this format.
+        ValueError: the model holds something that no config can hold.
     """
     memory = io.BytesIO()
     config = json.dumps(model_config(model))
-    if len(config) > HEADER:
-        raise ValueError(
-            f"The config of model '{model.name}' is too long for an `.h5` file. Expected: at most {HEADER} bytes. Received: "
-            f"{len(config)}. Save it as `.keras`."
-        )
     with h5py.File(memory, "w") as file:
         file.attrs["keras_version"], file.attrs["backend"] = dialect(model), "tensorflow"
         file.attrs["model_config"] = config
@@ -61,14 +56,7 @@ def _write_weights(group: h5py.Group, weights: list[Weight]) -> None:
 
 
 def _write_names(group: h5py.Group, attr: str, names: list[str]) -> None:
-    """A list of names, cut into `attr0`, `attr1`, ... where it is too long for an attribute."""
-    array = np.asarray([name.encode() for name in names] or np.empty(0, "S1"))
-    parts = -(-array.nbytes // HEADER)
-    if parts <= 1:
-        group.attrs[attr] = array
-        return
-    for n, part in enumerate(np.array_split(array, min(2 * parts, len(array)))):
-        group.attrs[f"{attr}{n}"] = part
+    group.attrs.create(attr, names, (len(names),), h5py.string_dtype())
 
 
 def load_h5(file: h5py.File, custom_objects: dict[str, Any] | None = None) -> Any:

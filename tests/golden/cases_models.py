@@ -125,6 +125,16 @@ def core_layers(rng):
 
 
 @case()
+def noise_and_shaping(rng):
+    i = Input((T, D), name="x")
+    h = L.GaussianNoise(0.5)(L.GaussianDropout(0.3, seed=3)(L.Permute((2, 1))(i)))
+    last = L.LSTM(2)(h)
+    return Model(i, [h, L.RepeatVector(3)(last), L.GRU(2, return_sequences=True)(L.RepeatVector(2)(last))]), sequences(
+        rng
+    )
+
+
+@case()
 def merging(rng):
     i = [Input((T, D), name=n) for n in "abc"]
     outputs = {

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
+from numba_rnn import Input, Sequential, layers
 from numba_rnn.errors import ModelFileError
 from numba_rnn.loaders import load_model, load_weights
 
@@ -119,3 +120,27 @@ def test_flipped_bytes(seed: int, tmp_path: Path) -> None:
         path.write_bytes(data)
         with suppress(ModelFileError):
             load_model(path)
+
+
+def test_written_as_keras_writes(tmp_path: Path) -> None:
+    source = GOLDEN / "sequential_lstm.h5"
+    load_model(source).save(tmp_path / "m.h5")
+    with h5py.File(source) as theirs, h5py.File(tmp_path / "m.h5") as ours:
+        assert set(ours.attrs) == {"backend", "keras_version", "model_config"}
+        assert set(ours["model_weights"]) == set(theirs["model_weights"])
+        for name, group in theirs["model_weights"].items():
+            own = ours["model_weights"][name]
+            kept = [group[n][()] for n in group.attrs["weight_names"]]
+            assert len(kept) == len(own.attrs["weight_names"])
+            for a, b in zip(kept, [own[n][()] for n in own.attrs["weight_names"]], strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+def test_text_longer_than_an_attribute(tmp_path: Path) -> None:
+    names = [f"{n}_{'x' * 1500}" for n in range(50)]
+    model = Sequential([Input((2,)), *(layers.Dense(2, name=name) for name in names)])
+    model.save(tmp_path / "m.h5")
+    loaded = load_model(tmp_path / "m.h5")
+    assert [layer.name for layer in loaded.layers] == names
+    for a, b in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)

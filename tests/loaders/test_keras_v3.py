@@ -8,6 +8,7 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,30 @@ def test_weights_from_a_keras_file(tmp_path: Path) -> None:
     load_weights(model, LSTM)
     for received, wanted in zip(model.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(received, wanted)
+
+
+# Writing
+
+
+def test_container(tmp_path: Path) -> None:
+    load_model(LSTM).save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive, zipfile.ZipFile(LSTM) as theirs:
+        assert archive.namelist() == theirs.namelist() == [METADATA, CONFIG, WEIGHTS]
+        assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
+        ours, keras = (json.loads(a.read(METADATA)) for a in (archive, theirs))
+    assert ours["keras_version"] == keras["keras_version"] == "3.15.1"
+    assert datetime.strptime(ours["date_saved"], "%Y-%m-%d@%H:%M:%S").year >= 2024
+    assert ours["saved_by"].startswith("numba_rnn ")
+
+
+def test_masks_of_a_newer_keras_stay_as_they_are(tmp_path: Path) -> None:
+    source = GOLDEN / "sequential_masking.keras"
+    x = np.load(f"{source}.npz")["x"]
+    newer = load_model(rewritten(tmp_path / "n.keras", {METADATA: b'{"keras_version": "3.16.0"}'}, source))
+    assert np.abs(newer.predict(x, verbose=0) - load_model(source).predict(x, verbose=0)).max() > 1e-3
+    newer.save(tmp_path / "m.keras")
+    assert json.loads(members_of(tmp_path / "m.keras")[METADATA])["keras_version"] == "3.16.0"
+    np.testing.assert_array_equal(load_model(tmp_path / "m.keras").predict(x, verbose=0), newer.predict(x, verbose=0))
 
 
 # Damage: whatever the bytes, one kind of error

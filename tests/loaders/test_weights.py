@@ -82,6 +82,39 @@ def test_places() -> None:
     }
 
 
+def test_places_in_a_model_of_ones_own() -> None:
+    """Keras visits attributes by name, and `layers` is one of them: what comes after it lies there."""
+
+    class Own(Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.zlast, self.first, self._hidden = layers.Dense(2), layers.Dense(2), layers.Dense(2)
+            self.blocks = [layers.GRU(2), [layers.LSTM(2)], {"a": layers.GRU(2)}, layers.GRU(2)]
+
+        @property
+        def also(self) -> Any:
+            return self.first
+
+        @property
+        def failing(self) -> Any:
+            raise RuntimeError
+
+    own = Own()
+    found = {path: layer.name for path, layer in places(own).items() if not path.endswith("/cell")}
+    names = [own.zlast, own._hidden, own.first, own.blocks[0], own.blocks[1][0], own.blocks[2]["a"], own.blocks[3]]
+    z, hidden, first, *blocks = (layer.name for layer in names)
+    assert found == {
+        "": own.name,
+        "also": first,
+        "blocks/gru": blocks[0],
+        "blocks/container/lstm": blocks[1],
+        "blocks/container_1/gru": blocks[2],
+        "blocks/gru_1": blocks[3],
+        "layers/dense": z,
+        "layers/dense_2": hidden,
+    }
+
+
 def test_model_built_by_hand() -> None:
     model = by_hand()
     load_weights(model, WEIGHTS)
