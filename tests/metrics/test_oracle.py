@@ -169,7 +169,7 @@ def test_metric(name: str, options: dict[str, Any], make: Any, keras: Any, rng: 
 
 @pytest.mark.parametrize(("name", "options", "make"), CASES, ids=IDS)
 def test_config(name: str, options: dict[str, Any], make: Any, keras: Any) -> None:
-    ours, theirs = getattr(metrics, name)(**options), getattr(keras.metrics, name)(**options)
+    ours, theirs = (getattr(lib, name)(**options, name="m") for lib in (metrics, keras.metrics))
     own, stored = ours.get_config(), theirs.get_config()
     if name == "CosineSimilarity":  # Keras forgets its axis
         stored = {**stored, "axis": -1}
