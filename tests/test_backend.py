@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+import numba_rnn
 from numba_rnn import backend, config
 
 
@@ -26,3 +27,11 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_uids_count() -> None:
     backend.clear_session()
     assert [backend.get_uid("a"), backend.get_uid("a"), backend.get_uid("b")] == [1, 2, 1]
+
+
+def test_layers_and_variables_take_the_default_float(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config.settings, "floatx", "float64")
+    dense = numba_rnn.layers.Dense(2)
+    y = dense(numba_rnn.Input((3,)))
+    assert (dense.dtype, dense.kernel.dtype, y.dtype, numba_rnn.Variable([1.0]).dtype) == ("float64",) * 4
+    assert numba_rnn.random.normal((2,)).dtype == numba_rnn.ops.zeros(2).dtype == "float64"

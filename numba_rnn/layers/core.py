@@ -8,6 +8,7 @@ import numpy as np
 
 from numba_rnn import functional, initializers, ops
 from numba_rnn._typing import Array
+from numba_rnn.config import floatx
 from numba_rnn.errors import DTypeError
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.input_spec import InputSpec
@@ -221,7 +222,7 @@ class InputLayer(Layer):
 
 def _input_dtype(dtype: Any) -> str:
     try:
-        found = np.dtype(dtype or "float32")
+        found = np.dtype(dtype or floatx())
     except TypeError:
         found = np.dtype(object)
     if found.kind not in "biuf":

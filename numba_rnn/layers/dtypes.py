@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from numba_rnn.config import floatx
 from numba_rnn.errors import DTypeError
 
 __all__ = ["DTypePolicy", "policy_config", "policy_name"]
@@ -19,8 +20,7 @@ def policy_name(dtype: Any) -> str:
     Raises:
         DTypeError: a policy that is not run here: half precision, mixed, quantised, integer.
     """
-    if dtype is None:
-        return "float32"
+    dtype = floatx() if dtype is None else dtype
     if isinstance(dtype, dict):
         kind, config = dtype.get("class_name"), dtype.get("config")
         name = config.get("name") if isinstance(config, dict) else None
