@@ -25,24 +25,28 @@ from numba_rnn import (
     regularizers,
     saving,
     utils,
-)  # fmt: skip
+)
 from numba_rnn.config import device, set_threads
 from numba_rnn.errors import DeviceError, DTypeError, ModelFileError, ShapeError
 from numba_rnn.initializers import Initializer
 from numba_rnn.layers import Input, Layer
+from numba_rnn.layers.dtypes import DTypePolicy
 from numba_rnn.layers.input_spec import InputSpec
 from numba_rnn.layers.weight import Variable, name_scope
+from numba_rnn.losses import Loss
+from numba_rnn.metrics import Metric
 from numba_rnn.models import Model, Sequential, files, load_model
 from numba_rnn.ops.symbolic import Operation
 from numba_rnn.ops.symbolic import SymbolicTensor as KerasTensor
+from numba_rnn.regularizers import Regularizer
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
-    "DTypeError", "DeviceError", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Model", "ModelFileError",
-    "Operation", "Sequential", "ShapeError", "Variable", "__version__", "activations", "backend", "config", "device",
-    "initializers", "layers", "load_model", "losses", "metrics", "models", "name_scope", "ops", "preprocessing", "random",
-    "regularizers", "saving", "set_threads", "utils",
+    "DTypeError", "DTypePolicy", "DeviceError", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric",
+    "Model", "ModelFileError", "Operation", "Regularizer", "Sequential", "ShapeError", "Variable", "__version__", "activations",
+    "backend", "config", "device", "initializers", "layers", "load_model", "losses", "metrics", "models", "name_scope", "ops",
+    "preprocessing", "random", "regularizers", "saving", "set_threads", "utils",
 ]  # fmt: skip
 
 # Importing the loaders imports h5py: only a program that reads files pays for it.

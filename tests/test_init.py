@@ -10,13 +10,14 @@ import pytest
 import numba_rnn as keras
 
 NAMES = [
-    "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Model", "Operation", "Sequential", "Variable",
-    "activations.get", "activations.relu", "backend.clear_session", "backend.epsilon", "backend.floatx", "backend.set_floatx",
-    "config.floatx", "config.set_floatx", "initializers.GlorotUniform", "initializers.get", "layers.Bidirectional",
-    "layers.Dense", "layers.GRU", "layers.LSTM", "layers.Layer", "layers.RNN", "layers.SimpleRNN", "losses", "metrics",
-    "models.Model", "models.Sequential", "models.load_model", "ops.matmul", "ops.scan", "random.SeedGenerator",
-    "random.normal", "saving.load_model", "saving.register_keras_serializable", "utils.pad_sequences",
-    "utils.set_random_seed", "utils.to_categorical",
+    "DTypePolicy", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Operation",
+    "Regularizer", "Sequential", "Variable", "activations.get", "activations.relu", "backend.clear_session",
+    "backend.epsilon", "backend.floatx", "backend.set_floatx", "config.floatx", "config.set_floatx",
+    "initializers.GlorotUniform", "initializers.get", "layers.Bidirectional", "layers.Dense", "layers.GRU", "layers.LSTM",
+    "layers.Layer", "layers.RNN", "layers.SimpleRNN", "losses", "metrics", "models.Model", "models.Sequential",
+    "models.clone_model", "models.load_model", "ops.matmul", "ops.scan", "random.SeedGenerator", "random.normal",
+    "saving.load_model", "saving.register_keras_serializable", "utils.pad_sequences", "utils.set_random_seed",
+    "utils.to_categorical",
 ]  # fmt: skip
 
 
