@@ -196,6 +196,11 @@ def test_missing_files_are_both_kinds_of_error(tmp_path: Path) -> None:
             small().load_weights(tmp_path / "none.weights.h5")
 
 
+def test_export_says_what_to_do() -> None:
+    with pytest.raises(NotImplementedError, match=r"`save` the model as `\.keras`"):
+        small().export("somewhere")
+
+
 def test_compiled_model(tmp_path: Path, x: Any) -> None:
     model, y = small(), np.ones((2, 2), "float32")
     model.compile("adam", "mse", metrics=["mae"])

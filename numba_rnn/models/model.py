@@ -112,6 +112,16 @@ class Model(Running, Layer):
         """
         files.save_model(self, filepath, overwrite, zipped, **kept)
 
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Keras' way to other runtimes.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(
+            "Models are not exported to other runtimes from here: `save` the model as `.keras`, load it with Keras and export that."
+        )
+
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Write the weights to a `.weights.h5` file that Keras 3.15 reads with `load_weights`.
 
