@@ -41,13 +41,23 @@ def test_every_case_has_its_file(maker: Any) -> None:
 
 
 def plain(config: Any) -> Any:
-    """A config as JSON holds it, without what Keras adds to a graph's calls when it loads any file: masks of None, no training."""
+    """A config as JSON holds it, without what Keras adds when it loads any file.
+
+    That is: masks of None and `training=False` in a graph's calls, and regularizers and constraints spelt out where we keep names.
+    """
     if isinstance(config, dict):
-        kept = {k: plain(v) for k, v in config.items() if k not in {"build_config", "compile_config"}}
+        added = ("build_config", "compile_config", "_regularizer", "_constraint")
+        kept = {k: plain(v) for k, v in config.items() if not k.endswith(added)}
         if "kwargs" in kept:
-            kept["kwargs"] = {k: v for k, v in kept["kwargs"].items() if v not in (None, False)}
+            kept["kwargs"] = {k: v for k, v in kept["kwargs"].items() if set(flatten([v])) - {None, False}}
         return kept
     return [plain(v) for v in config] if isinstance(config, (list, tuple)) else config
+
+
+def flatten(value: Any) -> list[Any]:
+    if isinstance(value, (list, dict)):
+        return [leaf for v in (value.values() if isinstance(value, dict) else value) for leaf in flatten(v)]
+    return [value]
 
 
 def assert_close(received: dict[str, Any], expected: dict[str, Any]) -> None:
