@@ -96,6 +96,7 @@ class RNN(Layer):
         self.states: list[Any] | None = None
         self._stacked = isinstance(cell, StackedRNNCells)
         self._in_kernels = all(runs_in_kernels(one) for one in self._cells)
+        self._mixed = any(getattr(one, "compute_dtype", self.dtype) != self.dtype for one in self._cells)
 
     @property
     def _cells(self) -> list[Any]:
@@ -171,7 +172,7 @@ class RNN(Layer):
                 y, states = _scan(self.cell, sequences, initial_state, mask, training, options)
         except ShapeError as error:
             raise ShapeError(f"Layer '{self.name}' ({type(self).__name__}): {error}") from None
-        if y.dtype is not self._np_dtype:  # a cell that computes in another
+        if self._mixed or y.dtype is not self._np_dtype:  # a cell that computes in another
             y, states = map_structure(lambda a: a.astype(self._np_dtype, copy=False), [y, states])
         if training:
             _reset_dropout(self._cells)

@@ -10,6 +10,7 @@ import pytest
 
 from numba_rnn import Input, Model, layers
 from numba_rnn.config import device
+from numba_rnn.ops.tree import flatten
 
 B, T, D, H = 3, 5, 4, 2
 MASK = np.array([[1, 1, 0, 0, 0], [0, 1, 0, 1, 1], [0, 0, 0, 0, 0]], bool)
@@ -109,6 +110,19 @@ def test_a_list_of_cells_in_float64_stays_in_float64(x: Any, rng: np.random.Gene
     fine = x.astype("float64") + 1e-10
     np.testing.assert_array_equal(implied(fine), said(fine))
     assert np.abs(implied(fine) - implied(x.astype("float64"))).max() > 1e-13  # the last digits of the input count
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_results_have_the_layers_dtype_whatever_the_cells_compute_in(x: Any, dtype: str) -> None:
+    other = {"float32": "float64", "float64": "float32"}[dtype]
+    for cell in (
+        layers.LSTMCell(H, dtype=other),
+        [layers.LSTMCell(3, dtype=other), layers.GRUCell(H, dtype=dtype)],
+        [layers.SimpleRNNCell(3, dtype=dtype), layers.GRUCell(H, dtype=other)],
+    ):
+        layer = layers.RNN(cell, return_state=True, dtype=dtype)
+        for _ in range(2):
+            assert {y.dtype.name for y in flatten(layer(x))} == {dtype}
 
 
 def test_symbolic_shape_of_other_units_backwards(x: Any) -> None:
