@@ -61,7 +61,8 @@ class TimeDistributed(Layer):
 
     def build(self, input_shape: Any) -> None:
         """The layer's weights for one step."""
-        self.layer.build((input_shape[0], *input_shape[2:]))
+        if not self.layer.built:
+            self.layer.build((input_shape[0], *input_shape[2:]))
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """Apply the layer to every step."""
