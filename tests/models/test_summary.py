@@ -72,3 +72,21 @@ def test_freezing_a_wrapper_freezes_what_it_holds() -> None:
     assert len(model.trainable_weights) == 2
     wrapper.trainable = True
     assert len(model.trainable_weights) == 6 + 2
+
+
+def test_what_is_trainable_and_a_range() -> None:
+    model = models.Sequential(
+        [layers.Input((5, 4)), layers.LSTM(3, name="first"), layers.Dense(2, name="second"), layers.ReLU(name="third")]
+    )
+    model.get_layer("first").trainable = False
+    lines: list[str] = []
+    model.summary(print_fn=lines.append, show_trainable=True, line_length=90, positions=[0.4, 0.7, 1.0])
+    rows = [line for line in lines[0].splitlines() if "(LSTM)" in line or "(Dense)" in line]
+    assert [row.split("│")[-2].strip() for row in rows] == ["N", "Y"]
+    lines.clear()
+    model.summary(print_fn=lines.append, layer_range=("second", "third"))
+    assert [name in lines[0] for name in ("first", "second", "third")] == [False, True, True]
+    assert "Total params: 104" in lines[0]
+    for bad in (("second", "fifth"), "second"):
+        with pytest.raises(ValueError, match="layer_range"):
+            model.summary(layer_range=bad)
