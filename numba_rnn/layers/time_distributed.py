@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,7 @@ class TimeDistributed(Layer):
         """Whether a mask is the layer's business: to a recurrent one, a mask (B, T) says nothing within a step."""
         return mask.ndim > 2 or not hasattr(self.layer, "return_sequences")
 
-    @property
+    @cached_property
     def _rows_are_alike(self) -> bool:
         return all(is_ours(type(layer)) for layer in (self.layer, *self.layer.sublayers()))
 
