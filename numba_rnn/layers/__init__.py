@@ -20,9 +20,9 @@ from numba_rnn.layers.time_distributed import TimeDistributed
 from numba_rnn.layers.weight import Weight
 
 __all__ = [
-    "ELU", "GRU", "LSTM", "RNN", "Activation", "Add", "Average", "BatchNormalization", "Bidirectional", "Concatenate", "Dense",
-    "Dropout", "Embedding", "Flatten", "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
-    "GlobalMaxPooling1D", "Input", "InputLayer", "InputSpec", "LSTMCell", "Layer", "LayerNormalization", "LeakyReLU", "Masking", "Maximum",
-    "Minimum", "Multiply", "Permute", "ReLU", "RepeatVector", "Reshape", "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D", "StackedRNNCells",
-    "Subtract", "TimeDistributed", "Weight",
+    "ELU", "GRU", "LSTM", "RNN", "Activation", "Add", "Average", "BatchNormalization", "Bidirectional", "Concatenate",
+    "Dense", "Dropout", "Embedding", "Flatten", "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D", "Input", "InputLayer", "InputSpec", "LSTMCell", "Layer", "LayerNormalization", "LeakyReLU",
+    "Masking", "Maximum", "Minimum", "Multiply", "Permute", "ReLU", "RepeatVector", "Reshape", "SimpleRNN", "SimpleRNNCell",
+    "Softmax", "SpatialDropout1D", "StackedRNNCells", "Subtract", "TimeDistributed", "Weight",
 ]  # fmt: skip

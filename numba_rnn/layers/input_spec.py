@@ -99,8 +99,8 @@ def check_spec(spec: Any, inputs: Any, layer_name: str) -> None:
     if len(arrays) != len(specs) or (several and isinstance(spec, InputSpec)):
         where = f" in a {type(inputs).__name__}" if several else ""
         raise ValueError(
-            f'Layer "{layer_name}" expects {len(specs)} input(s), but it received {len(arrays)} input tensors{where}. Arrays of one '
-            "shape make a batch with `np.stack`."
+            f'Layer "{layer_name}" expects {len(specs)} input(s), but it received {len(arrays)} input tensors{where}. Arrays of '
+            "one shape make a batch with `np.stack`."
         )
     for place, (x, one) in enumerate(zip(arrays, specs, strict=True)):
         if one is not None and not (x is None and one.optional):
