@@ -12,6 +12,7 @@ from numba_rnn.layers.base import Layer
 from numba_rnn.layers.options import activation_of, function_of
 from numba_rnn.layers.registry import register
 from numba_rnn.ops import activations
+from numba_rnn.ops.tree import as_tuple
 
 __all__ = ["ELU", "Activation", "LeakyReLU", "ReLU", "Softmax"]
 
@@ -131,7 +132,7 @@ class Softmax(Layer):
     def call(self, inputs: Any, mask: Any = None) -> Array:
         """The softmax over the elements that count."""
         inputs = _floats(inputs, self.compute_dtype)
-        axis = tuple(self.axis) if isinstance(self.axis, list) else self.axis
+        axis = as_tuple(self.axis)
         if mask is None:
             return activations.softmax(inputs, axis)
         mask = np.asarray(mask)

@@ -14,9 +14,10 @@ from numba_rnn.errors import ModelFileError
 from numba_rnn.ops.naming import snake_case, unique_name
 from numba_rnn.ops.symbolic import Operation, SymbolicTensor, infer, is_symbolic, record
 
-__all__ = ["NUMPY", "OPS", "Kind", "Op", "op", "op_from_config"]
+__all__ = ["CORE", "MATH", "NN", "NUMPY", "OPS", "Kind", "Op", "op", "op_from_config"]
 
-NUMPY = "keras.src.ops.numpy"  # where Keras has most of them
+# Where Keras has them; most are in the last.
+CORE, MATH, NN, NUMPY = "keras.src.ops.core", "keras.src.ops.math", "keras.src.ops.nn", "keras.src.ops.numpy"
 
 
 @dataclass(frozen=True)

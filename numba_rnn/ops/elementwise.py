@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from numba_rnn.ops import activations
-from numba_rnn.ops.base import NUMPY, op
+from numba_rnn.ops.base import CORE, MATH, NUMPY, op
 from numba_rnn.ops.dtypes import common, convert, floats, standardize_dtype
 from numba_rnn.ops.naming import snake_case
 
@@ -24,7 +24,6 @@ __all__ = [
 ]  # fmt: skip
 
 Given = Callable[..., list[Any]]
-MATH, CORE = "keras.src.ops.math", "keras.src.ops.core"
 
 
 def _own(*xs: Any) -> list[Any]:
@@ -42,7 +41,7 @@ def _counted(*xs: Any) -> list[Any]:
 
 
 def _truths(*xs: Any) -> list[Any]:
-    return [convert(x).astype(bool) for x in xs]
+    return [x.astype(bool) for x in _own(*xs)]
 
 
 def _unary(class_name: str, function: Any, doc: str, given: Given = floats, module: str = NUMPY) -> Any:

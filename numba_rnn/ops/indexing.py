@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numba_rnn._typing import Array
-from numba_rnn.ops.base import op
+from numba_rnn.ops.base import CORE, MATH, NN, op
 from numba_rnn.ops.dtypes import convert, standardize_dtype
+from numba_rnn.ops.tree import as_tuple
 
 __all__ = [
     "argsort", "get_item", "in_top_k", "multi_hot", "nonzero", "one_hot", "scatter", "scatter_update", "searchsorted", "slice",
     "slice_update", "sort", "take", "take_along_axis", "top_k",
 ]  # fmt: skip
 
-CORE, NN, MATH = "keras.src.ops.core", "keras.src.ops.nn", "keras.src.ops.math"
 COMBINE = {"add": np.add, "max": np.maximum, "min": np.minimum, "mul": np.multiply}
 
 
@@ -29,7 +29,7 @@ class TopK(NamedTuple):
 @op("GetItem", tensors=2)
 def get_item(x: Any, key: Any) -> Any:
     """x[key]."""
-    return convert(x)[tuple(key) if isinstance(key, list) else key]  # a file has lists where NumPy wants tuples
+    return convert(x)[as_tuple(key)]
 
 
 @op("Take", tensors=2)

@@ -11,9 +11,10 @@ import numpy as np
 from numba_rnn._typing import Array
 from numba_rnn.config import epsilon as default_epsilon
 from numba_rnn.ops import activations
-from numba_rnn.ops.base import op
+from numba_rnn.ops.base import NN, op
 from numba_rnn.ops.dtypes import convert, floats
 from numba_rnn.ops.elementwise import exp, tanh
+from numba_rnn.ops.tree import as_tuple
 
 __all__ = [
     "batch_normalization", "binary_crossentropy", "categorical_crossentropy", "celu", "elu", "gelu", "glu", "hard_shrink",
@@ -23,7 +24,6 @@ __all__ = [
     "swish", "tanh_shrink", "threshold",
 ]  # fmt: skip
 
-NN = "keras.src.ops.nn"
 ACTIVATIONS = "keras.src.activations.activations"
 
 
@@ -89,10 +89,6 @@ def gelu(x: Any, approximate: bool = True) -> Any:
     return activations.gelu(floats(x)[0], approximate)
 
 
-def _axes(axis: Any) -> Any:
-    return tuple(axis) if isinstance(axis, (list, tuple)) else axis
-
-
 @op("LayerNorm", NN, tensors=3)
 def _layer_norm(
     x: Any, gamma: Any = None, beta: Any = None, axis: Any = -1, epsilon: float | None = None, rms_scaling: bool = False
@@ -126,7 +122,7 @@ def layer_normalization(
 def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float | None = None) -> Any:
     """x over the root of its mean square along `axis`, then times `scale`."""
     (x,) = floats(np.atleast_1d(convert(x)))
-    y = x / np.sqrt(np.mean(np.square(x), _axes(axis), keepdims=True) + x.dtype.type(_epsilon(epsilon)))
+    y = x / np.sqrt(np.mean(np.square(x), as_tuple(axis), keepdims=True) + x.dtype.type(_epsilon(epsilon)))
     return y if scale is None else y * convert(scale, x.dtype)
 
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from numba_rnn._typing import Array
 from numba_rnn.config import epsilon as default_epsilon
-from numba_rnn.ops.base import op
+from numba_rnn.ops.base import NN, op
 from numba_rnn.ops.dtypes import common, convert, floats
+from numba_rnn.ops.tree import as_tuple
 
 __all__ = ["dot", "einsum", "inner", "matmul", "norm", "normalize", "outer", "tensordot", "vdot"]
 
@@ -95,10 +96,10 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     if ord is None and axis is None:
         y = np.sqrt(np.sum(x * x))
         return y.reshape((1,) * x.ndim) if keepdims else y
-    return np.linalg.norm(x, ord, tuple(axis) if isinstance(axis, list) else axis, keepdims)
+    return np.linalg.norm(x, ord, as_tuple(axis), keepdims)
 
 
-@op("Normalize", "keras.src.ops.nn")
+@op("Normalize", NN)
 def normalize(x: Any, axis: int = -1, order: int = 2, epsilon: float | None = None) -> Any:
     """x over its norm of this order along an axis, the norm at least epsilon.
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from numba_rnn._typing import Array
-from numba_rnn.ops.base import op
+from numba_rnn.ops.base import MATH, NN, op
 from numba_rnn.ops.dtypes import convert, floats, standardize_dtype
+from numba_rnn.ops.tree import as_tuple
 
 __all__ = [
     "all", "amax", "amin", "any", "argmax", "argmin", "average", "count_nonzero", "cumprod", "cumsum", "logsumexp", "max",
@@ -16,10 +17,6 @@ __all__ = [
 ]  # fmt: skip
 
 WIDENED = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}
-
-
-def _axes(axis: Any) -> Any:
-    return tuple(axis) if isinstance(axis, list) else axis
 
 
 def _float(x: Any) -> Array:
@@ -35,39 +32,39 @@ def _summand(x: Any, dtype: Any = None) -> Array:
 @op("Any")
 def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Whether one is true."""
-    return np.any(convert(x), _axes(axis), keepdims=keepdims)
+    return np.any(convert(x), as_tuple(axis), keepdims=keepdims)
 
 
 @op("All")
 def all(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Whether all are true."""
-    return np.all(convert(x), _axes(axis), keepdims=keepdims)
+    return np.all(convert(x), as_tuple(axis), keepdims=keepdims)
 
 
 @op("Mean")
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The mean."""
-    return np.mean(_float(x), _axes(axis), keepdims=keepdims)
+    return np.mean(_float(x), as_tuple(axis), keepdims=keepdims)
 
 
 @op("Sum")
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The sum."""
     x = _summand(x)
-    return np.sum(x, _axes(axis), keepdims=keepdims, dtype=x.dtype)
+    return np.sum(x, as_tuple(axis), keepdims=keepdims, dtype=x.dtype)
 
 
 @op("Prod")
 def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
     """The product."""
     x = _summand(x, dtype)
-    return np.prod(x, _axes(axis), keepdims=keepdims, dtype=x.dtype)
+    return np.prod(x, as_tuple(axis), keepdims=keepdims, dtype=x.dtype)
 
 
 def _extreme(function: Any, x: Any, axis: Any, keepdims: bool, initial: Any = None) -> Any:
     x = convert(x)
     more = {} if initial is None else {"initial": initial}
-    return np.asarray(function(x, _axes(axis), keepdims=keepdims, **more)).astype(x.dtype, copy=False)
+    return np.asarray(function(x, as_tuple(axis), keepdims=keepdims, **more)).astype(x.dtype, copy=False)
 
 
 @op("Max")
@@ -97,37 +94,37 @@ def amin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 @op("Var")
 def var(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The variance."""
-    return np.var(_float(x), _axes(axis), keepdims=keepdims)
+    return np.var(_float(x), as_tuple(axis), keepdims=keepdims)
 
 
 @op("Std")
 def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The standard deviation."""
-    return np.std(_float(x), _axes(axis), keepdims=keepdims)
+    return np.std(_float(x), as_tuple(axis), keepdims=keepdims)
 
 
-@op("Moments", "keras.src.ops.nn")
+@op("Moments", NN)
 def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> Any:
     """The mean and the variance; `synchronized` is taken for Keras' sake."""
     x = _float(x)
-    return np.mean(x, _axes(axes), keepdims=keepdims), np.var(x, _axes(axes), keepdims=keepdims)
+    return np.mean(x, as_tuple(axes), keepdims=keepdims), np.var(x, as_tuple(axes), keepdims=keepdims)
 
 
 @op("Median")
 def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The middle one."""
     x = _float(x)
-    return np.asarray(np.median(x, _axes(axis), keepdims=keepdims)).astype(x.dtype, copy=False)
+    return np.asarray(np.median(x, as_tuple(axis), keepdims=keepdims)).astype(x.dtype, copy=False)
 
 
 @op("Average", tensors=2)
 def _average(x: Any, weights: Any = None, axis: Any = None) -> Any:
     if weights is None:
-        return np.mean(_float(x), _axes(axis))
+        return np.mean(_float(x), as_tuple(axis))
     x, weights = floats(x, weights)
     if weights.ndim != x.ndim and axis is not None:
         weights = np.expand_dims(weights, tuple(i for i in range(x.ndim) if i != axis % x.ndim))
-    return np.sum(x * weights, _axes(axis)) / np.sum(np.broadcast_to(weights, x.shape), _axes(axis))
+    return np.sum(x * weights, as_tuple(axis)) / np.sum(np.broadcast_to(weights, x.shape), as_tuple(axis))
 
 
 def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
@@ -135,10 +132,10 @@ def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
     return _average(x, weights, axis)
 
 
-@op("Logsumexp", "keras.src.ops.math")
+@op("Logsumexp", MATH)
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """ln of the sum of e^x, without overflow."""
-    x, axis = _float(x), _axes(axis)
+    x, axis = _float(x), as_tuple(axis)
     top = np.max(x, axis, keepdims=True)
     top = np.where(np.isfinite(top), top, x.dtype.type(0))
     y = np.log(np.sum(np.exp(x - top), axis, keepdims=True)) + top
@@ -148,7 +145,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 @op("CountNonzero")
 def count_nonzero(x: Any, axis: Any = None) -> Any:
     """How many are not zero."""
-    return np.asarray(np.count_nonzero(convert(x), _axes(axis))).astype(np.int32)
+    return np.asarray(np.count_nonzero(convert(x), as_tuple(axis))).astype(np.int32)
 
 
 @op("Argmax")

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from numba_rnn._typing import Array
-from numba_rnn.ops.base import op
+from numba_rnn.ops.base import CORE, op
 from numba_rnn.ops.dtypes import common, convert
 from numba_rnn.ops.reductions import sum
+from numba_rnn.ops.tree import as_tuple
 
 __all__ = [
     "append", "array", "broadcast_to", "concatenate", "diag", "diagonal", "expand_dims", "flip", "hstack", "meshgrid",
@@ -18,19 +18,10 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _tuple(sizes: Any) -> Any:
-    # A file has lists where NumPy wants tuples.
-    return tuple(sizes) if isinstance(sizes, list) else sizes
-
-
-def _joined(xs: Any) -> list[Array]:
-    return common(*xs)
-
-
 @op("Reshape")
 def reshape(x: Any, newshape: Any) -> Any:
     """The elements in order in another shape; one size may be -1."""
-    return np.reshape(convert(x), _tuple(newshape))
+    return np.reshape(convert(x), as_tuple(newshape))
 
 
 @op("Ravel")
@@ -42,13 +33,13 @@ def ravel(x: Any) -> Any:
 @op("BroadcastTo")
 def broadcast_to(x: Any, shape: Any) -> Any:
     """x repeated along its missing and single dimensions."""
-    return np.broadcast_to(convert(x), _tuple(shape))
+    return np.broadcast_to(convert(x), as_tuple(shape))
 
 
 @op("Transpose")
 def transpose(x: Any, axes: Any = None) -> Any:
     """The axes in another order, reversed if None."""
-    return np.transpose(convert(x), _tuple(axes))
+    return np.transpose(convert(x), as_tuple(axes))
 
 
 @op("Swapaxes")
@@ -60,25 +51,25 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
 @op("Moveaxis")
 def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     """Some axes moved elsewhere."""
-    return np.moveaxis(convert(x), _tuple(source), _tuple(destination))
+    return np.moveaxis(convert(x), as_tuple(source), as_tuple(destination))
 
 
 @op("Squeeze")
 def squeeze(x: Any, axis: Any = None) -> Any:
     """Without dimensions of size 1."""
-    return np.squeeze(convert(x), _tuple(axis))
+    return np.squeeze(convert(x), as_tuple(axis))
 
 
 @op("ExpandDims")
 def expand_dims(x: Any, axis: Any) -> Any:
     """With a new dimension of size 1."""
-    return np.expand_dims(convert(x), _tuple(axis))
+    return np.expand_dims(convert(x), as_tuple(axis))
 
 
 @op("Concatenate")
 def concatenate(xs: Any, axis: int = 0) -> Any:
     """Arrays joined along an axis."""
-    return np.concatenate(_joined(xs), axis)
+    return np.concatenate(common(*xs), axis)
 
 
 @op("Append", tensors=2)
@@ -91,22 +82,22 @@ def append(x1: Any, x2: Any, axis: int | None = None) -> Any:
 @op("Stack")
 def stack(x: Any, axis: int = 0) -> Any:
     """Arrays joined along a new axis."""
-    return np.stack(_joined(x), axis)
+    return np.stack(common(*x), axis)
 
 
 @op("Hstack")
 def hstack(xs: Any) -> Any:
     """Arrays joined along their second axis, rows end to end."""
-    return np.hstack(_joined(xs))
+    return np.hstack(common(*xs))
 
 
 @op("Vstack")
 def vstack(xs: Any) -> Any:
     """Arrays joined along their first axis, rows under one another."""
-    return np.vstack(_joined(xs))
+    return np.vstack(common(*xs))
 
 
-@op("Unstack", "keras.src.ops.core")
+@op("Unstack", CORE)
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> Any:
     """A list of the slices along an axis; `num`, how many there are, need not be given."""
     return list(np.moveaxis(convert(x), axis, 0))
@@ -121,13 +112,13 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> Any:
 @op("Flip")
 def flip(x: Any, axis: Any = None) -> Any:
     """The order along an axis reversed."""
-    return np.flip(convert(x), _tuple(axis))
+    return np.flip(convert(x), as_tuple(axis))
 
 
 @op("Roll")
 def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     """Elements moved along an axis, round the end."""
-    return np.roll(convert(x), _tuple(shift), _tuple(axis))
+    return np.roll(convert(x), as_tuple(shift), as_tuple(axis))
 
 
 @op("Repeat")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-__all__ = ["flatten", "map_structure", "pack"]
+__all__ = ["as_tuple", "flatten", "map_structure", "pack"]
 
 
 def flatten(tree: Any) -> list[Any]:
@@ -25,6 +25,11 @@ def map_structure(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
         kind = tuple if isinstance(tree, tuple) else list
         return kind(map_structure(function, *branches) for branches in zip(tree, *others, strict=True))
     return function(tree, *others)
+
+
+def as_tuple(value: Any) -> Any:
+    """A list as a tuple, anything else as it is: a file, or a program, has lists where NumPy wants tuples."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def pack(like: Any, leaves: Iterable[Any]) -> Any:
