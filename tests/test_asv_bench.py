@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -45,6 +46,24 @@ def test_layers(bench: Any, suite: str) -> None:
     arguments = [values[0] for values in benchmark.params]
     benchmark.setup(*arguments)
     benchmark.time_call(*arguments)
+
+
+def test_overhead_of_layers(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.layers, "CALLS", 100)
+    monkeypatch.setattr(bench.layers, "TURNS", 10)
+    benchmark = bench.layers.Facade()
+    benchmark.setup("lstm")
+    assert (
+        benchmark.track_overhead("lstm") < 30
+    )  # on a busy machine; the benchmark's history says what it is on a quiet one
+
+    def slow(x: Any, layer: Any = benchmark.layer) -> Any:
+        time.sleep(1e-4)
+        return layer(x)
+
+    slow.cell = benchmark.layer.cell  # type: ignore[attr-defined]
+    benchmark.layer = slow
+    assert benchmark.track_overhead("lstm") > 90
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
