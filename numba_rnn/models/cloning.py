@@ -46,7 +46,7 @@ def clone_model(
                 "Arguments `clone_function`, `call_function` and `input_tensors` are only supported for Sequential models or "
                 f"Functional models. Received model of type '{type(model).__name__}'."
             )
-        return type(model).from_config(model.get_config())
+        return model.clone()
     clone = _once_each(_clone_function(clone_function, call_function, recursive))
     copy: Any
     if isinstance(model, Functional):

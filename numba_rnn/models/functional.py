@@ -163,10 +163,6 @@ class Functional(Model):
         rest = {k: config[k] for k in ("name", "trainable") if config.get(k) is not None}
         return cls(inputs, outputs, **rest)
 
-    def clone(self, **changes: Any) -> Any:
-        """A new model of the same graph, with weights of its own."""
-        return type(self).from_config({**self.get_config(), **changes})
-
 
 def _shapes_of(operation: Any) -> Callable[..., Any]:
     def spec(*args: Any, training: Any = None, **kwargs: Any) -> Any:  # training changes no shape

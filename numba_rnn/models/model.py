@@ -92,6 +92,10 @@ class Model(Running, Layer):
             return Functional.from_config(config)
         return super().from_config(config)
 
+    def clone(self, **changes: Any) -> Any:
+        """A new model of the same config, but for the changes, with weights of its own."""
+        return type(self).from_config({**self.get_config(), **changes})
+
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Training.
 

@@ -170,7 +170,3 @@ class Sequential(Model):
         if not model.built and isinstance(shape, (list, tuple)) and is_reading():
             model.build(tuple(shape))
         return model
-
-    def clone(self, **changes: Any) -> Any:
-        """A new model of the same layers, with weights of its own."""
-        return type(self).from_config({**self.get_config(), **changes})
