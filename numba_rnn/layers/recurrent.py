@@ -79,8 +79,8 @@ class SimpleRNN(_CellLayer):
 
     Called with sequences (B, T, D), perhaps with `initial_state` (one array (B, H)) and `mask` (B, T), true where a step counts.
     Returns the last output (B, H), H being `units`; all of them, (B, T, H), with `return_sequences`; with `return_state` a tuple,
-    the last states after it. Weights: kernel (D, H), recurrent_kernel (H, H), bias (H,). Options that only
-    training needs (regularizers, constraints, dropout, seed) are kept.
+    the last states after it. Weights: kernel (D, H), recurrent_kernel (H, H), bias (H,). `training=True` drops
+    inputs and states; regularizers count in a model's `losses`; constraints are kept.
 
     Raises:
         ValueError: an unknown activation or initializer, an unknown option, `units` no positive int (TypeError for no number).
@@ -122,8 +122,8 @@ class LSTM(_GatedLayer):
 
     Called with sequences (B, T, D), perhaps with `initial_state` (h, c: each (B, H)) and `mask` (B, T), true where a step counts.
     Returns the last output (B, H), H being `units`; all of them, (B, T, H), with `return_sequences`; with `return_state` a tuple,
-    the last states after it. Weights: kernel (D, 4*H), recurrent_kernel (H, 4*H), bias (4*H,), blocks i, f, c, o. Options that only
-    training needs (regularizers, constraints, dropout, seed) are kept.
+    the last states after it. Weights: kernel (D, 4*H), recurrent_kernel (H, 4*H), bias (4*H,), blocks i, f, c, o.
+    `training=True` drops inputs and states; regularizers count in a model's `losses`; constraints are kept.
 
     Raises:
         ValueError: an unknown activation or initializer, an unknown option, `units` no positive int (TypeError for no number).
@@ -154,7 +154,7 @@ class GRU(_GatedLayer):
     Called with sequences (B, T, D), perhaps with `initial_state` (one array (B, H)) and `mask` (B, T), true where a step counts.
     Returns the last output (B, H), H being `units`; all of them, (B, T, H), with `return_sequences`; with `return_state` a tuple,
     the last states after it. Weights: kernel (D, 3*H), recurrent_kernel (H, 3*H), bias (2, 3*H), or (3*H,) without `reset_after`,
-    blocks z, r, h. Options that only training needs (regularizers, constraints, dropout, seed) are kept.
+    blocks z, r, h. `training=True` drops inputs and states; regularizers count in a model's `losses`; constraints are kept.
 
     Raises:
         ValueError: an unknown activation or initializer, an unknown option, `units` no positive int (TypeError for no number).
