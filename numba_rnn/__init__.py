@@ -14,6 +14,7 @@ from numba_rnn import (
     activations,
     backend,
     config,
+    constraints,
     initializers,
     layers,
     losses,
@@ -43,10 +44,10 @@ from numba_rnn.regularizers import Regularizer
 __version__ = "0.1.0.dev0"
 
 __all__ = [
-    "DTypeError", "DTypePolicy", "DeviceError", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric",
-    "Model", "ModelFileError", "Operation", "Regularizer", "Sequential", "ShapeError", "Variable", "__version__", "activations",
-    "backend", "config", "device", "initializers", "layers", "load_model", "losses", "metrics", "models", "name_scope", "ops",
-    "preprocessing", "random", "regularizers", "saving", "set_threads", "utils",
+    "DTypeError", "DTypePolicy", "DeviceError", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss",
+    "Metric", "Model", "ModelFileError", "Operation", "Regularizer", "Sequential", "ShapeError", "Variable", "__version__",
+    "activations", "backend", "config", "constraints", "device", "initializers", "layers", "load_model", "losses", "metrics",
+    "models", "name_scope", "ops", "preprocessing", "random", "regularizers", "saving", "set_threads", "utils",
 ]  # fmt: skip
 
 # Importing the loaders imports h5py: only a program that reads files pays for it.

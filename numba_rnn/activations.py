@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from numba_rnn import ops
+from numba_rnn.custom import custom_object_scope
 from numba_rnn.layers.options import activation_of
-from numba_rnn.layers.registry import custom_object_scope
 from numba_rnn.layers.serialization import serialize as _serialize
 from numba_rnn.ops.activations import NAMES
 from numba_rnn.ops.nn import mish

@@ -8,39 +8,23 @@ from typing import Any, ClassVar
 import numpy as np
 
 from numba_rnn._typing import Array
+from numba_rnn.config import floatx
+from numba_rnn.described import Described, Family
 
 __all__ = [
-    "L1",
-    "L1L2",
-    "L2",
-    "OrthogonalRegularizer",
-    "Regularizer",
-    "get",
-    "l1",
-    "l1_l2",
-    "l2",
-    "orthogonal_regularizer",
-]
+    "FAMILY", "L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "deserialize", "get", "l1", "l1_l2", "l2",
+    "orthogonal_regularizer", "serialize",
+]  # fmt: skip
 
 
-class Regularizer:
+class Regularizer(Described):
     """Called with a weight's numbers, it returns what they cost."""
 
     keras_module: ClassVar[str] = "keras.regularizers"
-    config_keys: ClassVar[tuple[str, ...]] = ()
 
     def __call__(self, x: Any) -> Any:
         """The cost."""
         return 0.0
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {key: getattr(self, key) for key in self.config_keys}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """The regularizer that `get_config` describes."""
-        return cls(**config)
 
 
 class L1L2(Regularizer):
@@ -63,7 +47,7 @@ class L1(L1L2):
     config_keys = ("l1",)
 
     def __init__(self, l1: float | None = 0.01) -> None:
-        super().__init__(_factor("l1", l1, 0.01), 0.0)
+        super().__init__(_rounded(_factor("l1", l1, 0.01)), 0.0)
 
 
 class L2(L1L2):
@@ -85,7 +69,7 @@ class OrthogonalRegularizer(Regularizer):
             raise ValueError(
                 f'Invalid value for argument `mode`. Expected one of ("rows", "columns"). Received: mode={mode}'
             )
-        self.factor, self.mode = _factor("factor", factor, 0.01), mode
+        self.factor, self.mode = _rounded(_factor("factor", factor, 0.01)), mode
 
     def __call__(self, x: Any) -> Any:
         """The cost."""
@@ -101,10 +85,8 @@ class OrthogonalRegularizer(Regularizer):
 
 
 l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
-KNOWN: dict[str, Any] = {
-    "L1": L1, "L2": L2, "L1L2": L1L2, "OrthogonalRegularizer": OrthogonalRegularizer, "l1": L1, "l2": L2, "l1l2": L1L2,
-    "orthogonal_regularizer": OrthogonalRegularizer,
-}  # fmt: skip
+FAMILY = Family("regularizer", L1, L1L2, L2, OrthogonalRegularizer, Regularizer)
+get, serialize, deserialize = FAMILY.get, FAMILY.serialize, FAMILY.deserialize
 
 
 def _factor(name: str, value: Any, default: float) -> float:
@@ -116,24 +98,6 @@ def _factor(name: str, value: Any, default: float) -> float:
     return float(value)
 
 
-def get(identifier: Any) -> Any:
-    """The regularizer of a name, of a config `{"class_name", "config"}`, or a callable itself; None for None.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
-    if identifier is None:
-        return None
-    found = identifier
-    if isinstance(identifier, dict):
-        found = KNOWN.get(identifier.get("class_name", ""))
-        return _unknown(identifier) if found is None else found.from_config(identifier.get("config", {}))
-    if isinstance(identifier, str):
-        found = KNOWN.get(identifier)
-    if not callable(found):
-        return _unknown(identifier)
-    return found() if isinstance(found, type) else found
-
-
-def _unknown(identifier: Any) -> Any:
-    raise ValueError(f"Could not interpret regularizer identifier: {identifier}. Known: {', '.join(KNOWN)}.")
+def _rounded(factor: float) -> float:
+    """As Keras holds some factors, and so writes them: 0.01 as 0.009999999776482582."""
+    return float(np.asarray(factor, floatx()))

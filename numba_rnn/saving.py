@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba_rnn import initializers
-from numba_rnn.layers.options import activation_of
-from numba_rnn.layers.registry import (
+from numba_rnn import constraints, initializers, regularizers
+from numba_rnn.custom import (
     REGISTERED,
     custom_object_scope,
     find_own,
     get_registered_name,
     register_keras_serializable,
 )
+from numba_rnn.layers.options import activation_of
 from numba_rnn.layers.serialization import decode, deserialize, serialize
 from numba_rnn.models.files import load_model, load_weights, save_model, save_weights
 
@@ -70,13 +70,14 @@ def _made(config: Any) -> Any:
         return [_made(c) for c in config]
     if not isinstance(config, dict):
         return config
-    name, options = config.get("class_name"), config.get("config")
+    name = config.get("class_name")
     if not isinstance(name, str):
         return {k: _made(v) for k, v in config.items()}
     if name.startswith("__"):
         return decode(config)
     if name == "function":
         return activation_of(config)
-    if name in initializers.__all__:
-        return type(initializers.get(name)).from_config(options or {})
+    for family in (initializers.FAMILY, regularizers.FAMILY, constraints.FAMILY):
+        if name in family:
+            return family.deserialize(config)
     return deserialize(config)

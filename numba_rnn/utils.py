@@ -8,8 +8,8 @@ import numpy as np
 
 from numba_rnn import ops
 from numba_rnn._typing import Array
+from numba_rnn.custom import custom_object_scope, get_registered_name, register_keras_serializable
 from numba_rnn.errors import ShapeError
-from numba_rnn.layers.registry import custom_object_scope, get_registered_name, register_keras_serializable
 from numba_rnn.ops.control import is_keras_tensor
 from numba_rnn.ops.dtypes import standardize_dtype
 from numba_rnn.ops.naming import clear_session

@@ -36,10 +36,11 @@ def test_costs(regularizer: regularizers.Regularizer, cost: float, config: dict[
 def test_names() -> None:
     assert isinstance(regularizers.get("l1l2"), regularizers.L1L2)
     assert regularizers.get({"class_name": "L2", "config": {"l2": 0.5}}).l2 == 0.5
-    assert regularizers.get(regularizers.l1).l1 == 0.01
+    assert regularizers.get(regularizers.l1).l1 == np.float32(0.01)
     assert regularizers.get(None) is None
     assert regularizers.get(np.sum) is np.sum
-    for wrong in ("nonsense", 3, {"class_name": "nonsense"}):
+    assert regularizers.get("regularizer")(X) == 0
+    for wrong in ("nonsense", 3, {}):
         with pytest.raises(ValueError, match="Could not interpret regularizer identifier"):
             regularizers.get(wrong)
 
@@ -57,3 +58,21 @@ def test_names() -> None:
 def test_refusals(make: Any, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         make()
+
+
+def test_unknown_ones_are_kept_until_needed() -> None:
+    description = {"module": "mine", "class_name": "L2", "config": {}, "registered_name": "mine>L2"}
+    stored = regularizers.get(description)
+    assert regularizers.serialize(stored) == description
+    with pytest.raises(ValueError, match=r"Could not interpret regularizer identifier.*'mine>L2'.*custom_objects"):
+        stored(X)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", ["L1", "L2", "L1L2", "OrthogonalRegularizer", "l1", "l1l2", "orthogonal_regularizer"])
+def test_descriptions_like_keras(keras: Any, name: str) -> None:
+    ours, theirs = regularizers.get(name), keras.regularizers.get(name)
+    assert regularizers.serialize(ours) == keras.regularizers.serialize(theirs)
+    again = regularizers.deserialize(keras.regularizers.serialize(theirs))
+    assert type(again) is type(ours)
+    assert again(X) == pytest.approx(float(theirs(X.astype("float32"))), rel=1e-6)

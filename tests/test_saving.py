@@ -15,7 +15,7 @@ import pytest
 import numba_rnn
 from numba_rnn import Input, ModelFileError, Sequential, initializers, layers, load_model, ops, saving
 from numba_rnn.config import device
-from numba_rnn.layers.registry import REGISTERED, _names
+from numba_rnn.custom import REGISTERED, _names
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from numba_rnn import regularizers
+from numba_rnn.custom import is_ours
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.calling import in_training, signature_of, training_scope
-from numba_rnn.layers.constructor import arguments_of, is_ours, taken, without_config
+from numba_rnn.layers.constructor import arguments_of, taken, without_config
 from numba_rnn.layers.dtypes import policy_config, policy_name
 from numba_rnn.layers.input_spec import as_tensor, cast, check_spec
 from numba_rnn.layers.introspection import Introspective
@@ -86,7 +88,7 @@ class Layer(Introspective, Weighted):
         self._input_shape_arg = _input_shape_argument(kwargs)
         if kwargs:
             raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}")
-        self.activity_regularizer = activity_regularizer
+        self.activity_regularizer = regularizers.get(activity_regularizer)
         self.autocast = autocast
         self.built = type(self).built_at_init
         self._np_dtype = np.dtype(self.dtype)
@@ -298,6 +300,8 @@ class Layer(Introspective, Weighted):
         if not is_ours(type(self)):
             return type(self).from_config({**self.get_config(), **changes})
         options = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        if self.activity_regularizer is not None:
+            options["activity_regularizer"] = self.activity_regularizer
         options.update({key: _cloned(getattr(self, key), key in self.child_keys) for key in self.config_keys})
         return type(self)(**{**options, **changes})
 

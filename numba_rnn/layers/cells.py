@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from numba_rnn import dispatch, functional, initializers
+from numba_rnn import constraints, dispatch, functional, initializers, regularizers
 from numba_rnn._typing import Array
 from numba_rnn.cells import GRU, GRU_RESET_BEFORE, LSTM, SIMPLE_RNN, CellSpec
 from numba_rnn.errors import ShapeError
@@ -57,10 +57,12 @@ class RecurrentCell(DropoutRNNCell, Layer):
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.recurrent_initializer = initializers.get(recurrent_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer, self.recurrent_regularizer = kernel_regularizer, recurrent_regularizer
-        self.bias_regularizer = bias_regularizer
-        self.kernel_constraint, self.recurrent_constraint = kernel_constraint, recurrent_constraint
-        self.bias_constraint = bias_constraint
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.recurrent_regularizer = regularizers.get(recurrent_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.recurrent_constraint = constraints.get(recurrent_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
         self.dropout = share_of("dropout", dropout)
         self.recurrent_dropout = share_of("recurrent_dropout", recurrent_dropout)
         self.seed = seed

@@ -7,14 +7,9 @@ from typing import Any
 
 from numba_rnn.ops.tree import flatten
 
-__all__ = ["arguments_of", "is_ours", "taken", "without_config"]
+__all__ = ["arguments_of", "taken", "without_config"]
 
 PLAIN = (str, int, float, bool, type(None))
-
-
-def is_ours(cls: type) -> bool:
-    """Whether it is one of the library's classes."""
-    return cls.__module__.split(".")[0] == __name__.split(".")[0]
 
 
 def arguments_of(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:

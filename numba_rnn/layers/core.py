@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numba_rnn import functional, initializers, ops
+from numba_rnn import constraints, functional, initializers, ops, regularizers
 from numba_rnn._typing import Array
 from numba_rnn.config import floatx
 from numba_rnn.errors import DTypeError
@@ -58,8 +58,10 @@ class Dense(Layer):
         self.units, self.activation, self.use_bias = units, activation_of(activation), use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer
-        self.kernel_constraint, self.bias_constraint = kernel_constraint, bias_constraint
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
         self.quantization_config = None
         self._function = function_of(self.activation)
         self.kernel: Weight | None = None
@@ -118,7 +120,8 @@ class Embedding(Layer):
         super().__init__(**kwargs)
         self.input_dim, self.output_dim, self.mask_zero = int(input_dim), int(output_dim), bool(mask_zero)
         self.embeddings_initializer = initializers.get(embeddings_initializer)
-        self.embeddings_regularizer, self.embeddings_constraint = embeddings_regularizer, embeddings_constraint
+        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
+        self.embeddings_constraint = constraints.get(embeddings_constraint)
         self.quantization_config = None
         self.supports_masking = self.mask_zero
         self.embeddings: Weight | None = None

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numba_rnn import initializers
+from numba_rnn import constraints, initializers, regularizers
 from numba_rnn._typing import Array
 from numba_rnn.config import epsilon as tiny
 from numba_rnn.errors import ShapeError
@@ -40,8 +40,10 @@ class _Normalization(Layer):
             initializers.get(beta_initializer),
             initializers.get(gamma_initializer),
         )
-        self.beta_regularizer, self.gamma_regularizer = beta_regularizer, gamma_regularizer
-        self.beta_constraint, self.gamma_constraint = beta_constraint, gamma_constraint
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
 
     def axes(self, ndim: int) -> tuple[int, ...]:
         """The axes that have parameters, counted from 0.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from numba_rnn.custom import find_own
 from numba_rnn.layers.base import Layer
-from numba_rnn.layers.registry import find_own
 from numba_rnn.layers.serialization import deserialize
 from numba_rnn.ops.activations import get_activation
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from numba_rnn.config import settings
+from numba_rnn.custom import custom_object_scope, find_own, is_foreign
+from numba_rnn.described import Stored, describe
 from numba_rnn.errors import ModelFileError
-from numba_rnn.initializers import Stored
-from numba_rnn.layers.registry import LAYERS, custom_object_scope, find_own, get_registered_name, is_ours
+from numba_rnn.layers.registry import LAYERS
 from numba_rnn.layers.weight import Variable
 from numba_rnn.ops.activations import get_activation
 
@@ -68,9 +69,9 @@ def serialize(value: Any) -> Any:
         ValueError: a function without a name of its own.
     """
     if isinstance(value, Stored):
-        return value.description
+        return describe(value)
     if hasattr(value, "get_config"):
-        return _marked(value, {**_described(value), **_build_config(value)})
+        return _marked(value, {**describe(value), **_build_config(value)})
     if isinstance(value, (list, tuple)):
         return [serialize(v) for v in value]
     if isinstance(value, dict):
@@ -81,34 +82,8 @@ def serialize(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if callable(value):
-        return get_activation(value)[0] or _own_function(value)
+        return get_activation(value)[0] or describe(value)
     return value
-
-
-def _described(value: Any) -> dict[str, Any]:
-    cls = type(value)
-    if is_ours(cls):
-        module, name = getattr(value, "keras_module", "keras.layers"), getattr(value, "keras_class_name", cls.__name__)
-        registered = getattr(value, "keras_registered_name", None)
-    else:
-        module, name, registered = _module(cls), cls.__name__, get_registered_name(cls)
-    return {"module": module, "class_name": name, "config": value.get_config(), "registered_name": registered}
-
-
-def _module(value: Any) -> str | None:
-    return None if value.__module__ == "__main__" else value.__module__
-
-
-def _own_function(value: Any) -> Any:
-    name = get_registered_name(value) if hasattr(value, "__name__") else ""
-    if name and is_ours(value):  # a loss or metric of Keras'
-        return name
-    if not name or name == "<lambda>":
-        raise ValueError(
-            f"A config holds functions by their names, and this one has none. Expected: Keras' own, or a function made with `def`. "
-            f"Received: {value}."
-        )
-    return {"module": _module(value), "class_name": "function", "config": name, "registered_name": name}
 
 
 def _marked(value: Any, config: dict[str, Any]) -> dict[str, Any]:
@@ -163,7 +138,7 @@ def deserialize(config: Any) -> Any:
         return shared[identity]
     own = find_own(registered) or find_own(name)
     cls: Any = own or LAYERS.get(name)
-    if cls is None or (own is None and _is_foreign(name, config.get("module"), registered)):
+    if cls is None or (own is None and is_foreign(name, config.get("module"), registered)):
         raise ModelFileError(_unknown(name, config.get("module"), registered))
     if not isinstance(options, (dict, list)):
         raise ModelFileError(f"Class {name!r} needs a `config`. Received: {str(options)[:200]}.")
@@ -232,15 +207,10 @@ def _parameters(cls: Any) -> set[str]:
     return names - {"self"}
 
 
-def _is_foreign(name: str, module: Any, registered: Any) -> bool:
-    """Whether a class is its author's own, though it may be called like one of Keras'; old files name no module."""
-    return registered not in (None, name) or (module is not None and str(module).split(".")[0] != "keras")
-
-
 def _unknown(name: str, module: Any, registered: Any) -> str:
     if name == "Lambda":
         return "The file holds a Lambda layer, whose Python code this library never runs. Rebuild the model with named layers."
-    if _is_foreign(name, module, registered):
+    if is_foreign(name, module, registered):
         return (
             f"The file holds {registered or name!r} (module {module!r}), its author's own class: pass it in `custom_objects`, or "
             "register it with `register_keras_serializable`."

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from numba_rnn._typing import Array
+from numba_rnn.custom import is_ours
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.calling import signature_of
-from numba_rnn.layers.constructor import is_ours
 from numba_rnn.layers.input_spec import InputSpec, check_spec
 from numba_rnn.layers.registry import register
 from numba_rnn.layers.serialization import passes_masks

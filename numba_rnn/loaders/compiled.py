@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from numba_rnn import losses, metrics
-from numba_rnn.layers.registry import find_own
+from numba_rnn.custom import find_own
 from numba_rnn.layers.serialization import decode, serialize
 
 __all__ = ["compile_config", "compile_from"]

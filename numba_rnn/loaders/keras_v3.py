@@ -12,8 +12,8 @@ from typing import Any
 
 import h5py
 
+from numba_rnn.custom import custom_object_scope
 from numba_rnn.errors import ModelFileError
-from numba_rnn.layers.registry import custom_object_scope
 from numba_rnn.layers.serialization import serialize, writing
 from numba_rnn.loaders.compiled import compile_config, compile_from
 from numba_rnn.loaders.safety import open_hdf5, parse_json, read_members

@@ -17,9 +17,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from numba_rnn.custom import is_ours
 from numba_rnn.errors import ModelFileError
 from numba_rnn.layers.base import Layer
-from numba_rnn.layers.registry import is_ours
 from numba_rnn.layers.weight import Weight
 from numba_rnn.loaders.safety import look_over, read_array, text_attribute
 from numba_rnn.models import Functional, Model, Sequential

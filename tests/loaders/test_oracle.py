@@ -43,10 +43,10 @@ def test_every_case_has_its_file(maker: Any) -> None:
 def plain(config: Any) -> Any:
     """A config as JSON holds it, without what Keras adds when it loads any file.
 
-    That is: masks of None and `training=False` in a graph's calls, and regularizers and constraints spelt out where we keep names.
+    That is: masks of None and `training=False` in a graph's calls.
     """
     if isinstance(config, dict):
-        added = ("build_config", "compile_config", "_regularizer", "_constraint")
+        added = ("build_config", "compile_config")
         kept = {k: plain(v) for k, v in config.items() if not k.endswith(added)}
         if "kwargs" in kept:
             kept["kwargs"] = {k: v for k, v in kept["kwargs"].items() if set(flatten([v])) - {None, False}}
