@@ -72,6 +72,7 @@ class Variable:
         shape: its sizes, fixed.
         dtype: the name of its dtype, fixed.
         trainable: whether training would change it.
+        regularizer: what its numbers cost in a model's loss, None for nothing.
         version: how often it was assigned; whoever derives something from the value compares it.
 
     Raises:
@@ -80,7 +81,7 @@ class Variable:
         DTypeError: no such dtype; an array of something else than numbers.
     """
 
-    __slots__ = ("_initializer", "_value", "dtype", "name", "path", "shape", "trainable", "version")
+    __slots__ = ("_initializer", "_value", "dtype", "name", "path", "regularizer", "shape", "trainable", "version")
 
     def __init__(
         self,
@@ -117,6 +118,7 @@ class Variable:
         self.shape = tuple(int(n) for n in ((shape,) if isinstance(shape, int) else shape))
         self.dtype = standardize_dtype(dtype)
         self.trainable = bool(trainable)
+        self.regularizer: Any = None
         self.version = 0
         self._initializer = initializer
         self._value: Array | None = None

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numba_rnn import initializers
+from numba_rnn import initializers, regularizers
 from numba_rnn._typing import Array
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.weight import Variable, Weight, as_numbers
@@ -38,15 +38,16 @@ class Weighted(Operation):
         dtype: Any = None,
         trainable: bool = True,
         name: str = "variable",
+        regularizer: Any = None,
         **kept: Any,
     ) -> Weight:
         """A new weight of this layer: a scalar without a shape; without an initializer Glorot's, zeros for integers.
 
-        `kept` (regularizer, constraint, ...) is for training and is not used.
+        What the `regularizer` says of it counts in a model's `losses`; `kept` (constraint, ...) is for training and is not used.
 
         Raises:
             ShapeError: a size is not known.
-            ValueError: `initializer` is none.
+            ValueError: `initializer` or `regularizer` is none.
         """
         shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
         if initializer is None:
@@ -57,6 +58,7 @@ class Weighted(Operation):
                 "that is None. Give that size in `Input`: the features are the last axis, as in `Input((None, 8))`."
             )
         weight = Weight(name, shape, dtype or self.dtype, initializers.get(initializer), trainable)
+        weight.regularizer = regularizers.get(regularizer)
         self._own_weights.append(weight)
         return weight
 
