@@ -95,13 +95,18 @@ class RecurrentCell(DropoutRNNCell, Layer):
     def build(self, input_shape: Any) -> None:
         """The weights for inputs (B, D)."""
         width = len(self.spec.gates) * self.units
-        self.kernel = self.add_weight((input_shape[-1], width), self.kernel_initializer, name="kernel")
+        self.kernel = self.add_weight(
+            (input_shape[-1], width), self.kernel_initializer, name="kernel", regularizer=self.kernel_regularizer
+        )
         self.recurrent_kernel = self.add_weight(
-            (self.units, width), self.recurrent_initializer, name="recurrent_kernel"
+            (self.units, width),
+            self.recurrent_initializer,
+            name="recurrent_kernel",
+            regularizer=self.recurrent_regularizer,
         )
         if self.use_bias:
             shape = (2, width) if self.spec.recurrent_bias else (width,)
-            self.bias = self.add_weight(shape, self.first_bias, name="bias")
+            self.bias = self.add_weight(shape, self.first_bias, name="bias", regularizer=self.bias_regularizer)
         self._prepared = Derived(self._prepare, self.kernel, self.recurrent_kernel, self.bias)
 
     def _choose_implementation(self, implementation: int) -> None:

@@ -70,9 +70,13 @@ class Dense(Layer):
 
     def build(self, input_shape: Any) -> None:
         """kernel (D, H) and bias (H,)."""
-        self.kernel = self.add_weight((input_shape[-1], self.units), self.kernel_initializer, name="kernel")
+        self.kernel = self.add_weight(
+            (input_shape[-1], self.units), self.kernel_initializer, name="kernel", regularizer=self.kernel_regularizer
+        )
         if self.use_bias:
-            self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
+            self.bias = self.add_weight(
+                (self.units,), self.bias_initializer, name="bias", regularizer=self.bias_regularizer
+            )
         self._linear = Derived(functional.Linear, self.kernel, self.bias)
         self.input_spec = InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
 
@@ -132,7 +136,10 @@ class Embedding(Layer):
     def build(self, input_shape: Any = None) -> None:
         """embeddings (input_dim, output_dim), whatever the input's shape."""
         self.embeddings = self.add_weight(
-            (self.input_dim, self.output_dim), self.embeddings_initializer, name="embeddings"
+            (self.input_dim, self.output_dim),
+            self.embeddings_initializer,
+            name="embeddings",
+            regularizer=self.embeddings_regularizer,
         )
 
     def call(self, inputs: Any) -> Array:

@@ -108,9 +108,11 @@ class LayerNormalization(_Normalization):
         self.axis = self.axis if isinstance(self.axis, list) else [self.axis]  # as Keras notes it from then on
         shape = tuple(input_shape[a] for a in self.axes(len(input_shape)))
         if self.scale or self.rms_scaling:
-            self.gamma = self.add_weight(shape, self.gamma_initializer, name="gamma")
+            self.gamma = self.add_weight(
+                shape, self.gamma_initializer, name="gamma", regularizer=self.gamma_regularizer
+            )
         if self.center and not self.rms_scaling:
-            self.beta = self.add_weight(shape, self.beta_initializer, name="beta")
+            self.beta = self.add_weight(shape, self.beta_initializer, name="beta", regularizer=self.beta_regularizer)
 
     def call(self, inputs: Any) -> Array:
         """The normalised input."""
@@ -162,9 +164,11 @@ class BatchNormalization(_Normalization):
         """gamma, beta, moving_mean, moving_variance, each of the size along `axis`."""
         shape = tuple(input_shape[a] for a in self.axes(len(input_shape)))
         if self.scale:
-            self.gamma = self.add_weight(shape, self.gamma_initializer, name="gamma")
+            self.gamma = self.add_weight(
+                shape, self.gamma_initializer, name="gamma", regularizer=self.gamma_regularizer
+            )
         if self.center:
-            self.beta = self.add_weight(shape, self.beta_initializer, name="beta")
+            self.beta = self.add_weight(shape, self.beta_initializer, name="beta", regularizer=self.beta_regularizer)
         self.moving_mean = self.add_weight(shape, self.moving_mean_initializer, name="moving_mean", trainable=False)
         self.moving_variance = self.add_weight(
             shape, self.moving_variance_initializer, name="moving_variance", trainable=False

@@ -32,6 +32,26 @@ def test_weights_alone_are_a_loss() -> None:
     assert model.evaluate(np.zeros((2, 1))) == pytest.approx(0.01)
 
 
+class Scale(numba_rnn.Layer):
+    """A layer of one's own: its weight's regularizer is nowhere but in `add_weight`."""
+
+    def build(self, input_shape: Any) -> None:
+        self.scale = self.add_weight((input_shape[-1],), "ones", regularizer="l2", name="scale")
+        self.shift = self.add_weight((input_shape[-1],), "ones", name="shift")
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.scale + self.shift
+
+
+def test_regularizers_belong_to_weights() -> None:
+    model = models.Sequential([layers.Input((3,)), Scale()])
+    assert model.losses == [pytest.approx(0.03)]
+    model.weights[1].regularizer = lambda x: x.sum()
+    assert model.losses == pytest.approx([0.03, 3])
+    model.weights[0].regularizer = None
+    assert model.losses == [3]
+
+
 def build(lib: Any) -> Any:
     keras_layers, r = lib.layers, lib.regularizers
     cell = keras_layers.LSTMCell(3, kernel_regularizer=r.l2(0.02), recurrent_regularizer=r.L1(0.03))
