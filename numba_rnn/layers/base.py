@@ -21,7 +21,7 @@ from numba_rnn.layers.input_spec import as_tensor, cast, check_spec
 from numba_rnn.layers.introspection import Introspective
 from numba_rnn.layers.masks import MaskedArray, get_mask, set_mask, without_mask
 from numba_rnn.layers.serialization import decode, deserialize, is_reading, serialize
-from numba_rnn.layers.weight import current_path, name_scope
+from numba_rnn.layers.weight import name_scope
 from numba_rnn.layers.weighted import Weighted
 from numba_rnn.ops.symbolic import SymbolicTensor, infer, is_symbolic, record
 from numba_rnn.ops.tree import flatten, map_structure
@@ -55,9 +55,8 @@ class Layer(Introspective, Weighted):
     supports_masking = False
     sees_masks = False  # `call` gets arrays with their masks still on them
     checks_sizes = False  # `call` itself finds what `input_spec` says of sizes
-    direct_arguments: frozenset[str] = (
-        frozenset()
-    )  # what `call` takes beside its input without a check, and no output has a mask
+    # What `call` takes beside its input without a check, and no output has a mask.
+    direct_arguments: frozenset[str] = frozenset()
     built_at_init = False  # there is nothing to build, before or after it sees a shape
     _building = False
     _arguments: dict[str, Any] | None = None
@@ -104,8 +103,7 @@ class Layer(Introspective, Weighted):
         still to make theirs.
         """
         shape = _first(input_shape, input_shapes)
-        with name_scope(self.name):
-            self.path = current_path()
+        with name_scope(self.name) as self.path:
             if shape is not None and not all(layer.built for layer in self.sublayers()):
                 infer(self.call, _spec_of_shape(shape, self.dtype))
         self.built, self.build_shape = True, shape
@@ -115,9 +113,8 @@ class Layer(Introspective, Weighted):
         wanted = [name for name in signature_of(type(self).build).parameters if name in shapes]
         first = map_structure(_shape, next(iter(bound.values()), None))
         if type(self).build is Layer.build:
-            with name_scope(self.name):
-                self.path = current_path()
-            self.built, self.build_shape = True, first  # the layers inside are built as they are called
+            self.build()  # and not for the shapes: the layers inside are built as they are called
+            self.build_shape = first
         elif len(wanted) > 1:
             self.build(**{name: shapes[name] for name in wanted})
         else:
@@ -319,8 +316,7 @@ def _once(build: Callable[..., None]) -> Callable[..., None]:
         before = len(self._own_weights)
         self._building = True
         try:
-            with name_scope(self.name):
-                self.path = current_path()
+            with name_scope(self.name) as self.path:
                 build(self, *args, **kwargs)
         except BaseException:
             del self._own_weights[before:]

@@ -24,18 +24,13 @@ T = TypeVar("T")
 
 
 @contextlib.contextmanager
-def name_scope(name: str) -> Iterator[None]:
-    """Weights made inside have `name/` in their path."""
+def name_scope(name: str) -> Iterator[str]:
+    """Weights made inside have `name/` in their path; gives the path so far, `model/lstm` inside those two scopes."""
     _scope.append(name)
     try:
-        yield
+        yield "/".join(_scope)
     finally:
         _scope.pop()
-
-
-def current_path() -> str:
-    """`model/lstm` inside those two scopes."""
-    return "/".join(_scope)
 
 
 def as_numbers(value: Any, what: str) -> Array:
