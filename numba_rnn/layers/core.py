@@ -146,9 +146,10 @@ class Embedding(Layer):
         """Indices (...) to (..., output_dim)."""
         assert self.embeddings is not None
         try:
-            with np.errstate(invalid="raise"):  # NaN, and numbers that no index has room for
-                indices = inputs if inputs.dtype.kind in "iu" else inputs.astype(np.int32)
-            rows: Array = self.embeddings.value[indices]
+            if inputs.dtype.kind not in "iu":
+                with np.errstate(invalid="raise"):  # NaN, and numbers that no index has room for
+                    inputs = inputs.astype(np.int32)
+            rows: Array = self.embeddings.value[inputs]
         except (IndexError, FloatingPointError):
             raise IndexError(
                 f"Layer '{self.name}' has rows for the indices 0 to {self.input_dim - 1} (input_dim={self.input_dim}). "

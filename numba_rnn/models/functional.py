@@ -10,7 +10,7 @@ import numpy as np
 
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
-from numba_rnn.layers.calling import training_scope
+from numba_rnn.layers.calling import signature_of, training_scope
 from numba_rnn.layers.input_spec import InputSpec
 from numba_rnn.layers.masks import get_mask, set_mask, without_mask
 from numba_rnn.layers.registry import register
@@ -61,9 +61,16 @@ class Functional(Model):
         """Layers and operations, in Keras' order."""
         return self._graph.operations
 
-    def sublayers(self) -> list[Layer]:
+    @property
+    def layers(self) -> list[Layer]:
         """The layers among the operations."""
         return [op for op in self.operations if isinstance(op, Layer)]
+
+    def sublayers(self) -> list[Layer]:
+        """The layers of the graph, then those that a subclass has beside it."""
+        inside = self.layers
+        known = {id(layer) for layer in inside}
+        return inside + [layer for layer in super().sublayers() if id(layer) not in known]
 
     @property
     def input(self) -> Any:
@@ -136,7 +143,7 @@ class Functional(Model):
             )
         if not isinstance(x, SymbolicTensor):
             x = np.asarray(without_mask(x))
-            if x.dtype.name != ref.dtype:
+            if x.dtype != ref.dtype:
                 x = x.astype(ref.dtype)
         return set_mask(x, mask)
 
@@ -149,7 +156,9 @@ class Functional(Model):
         return self._graph.run(inputs, called)
 
     def get_config(self) -> dict[str, Any]:
-        """Name, layers, nodes, inputs and outputs, as Keras writes them."""
+        """Name, layers, nodes, inputs and outputs, as Keras writes them; what a subclass is made with, if that is something else."""
+        if not _takes_a_graph(type(self)):
+            return super().get_config()
         return {"name": self.name, "trainable": self.trainable, **graph_config(self)}
 
     @classmethod
@@ -159,9 +168,16 @@ class Functional(Model):
         Raises:
             ModelFileError: it names what this library does not have, or its nodes do not fit together.
         """
+        if not _takes_a_graph(cls):
+            return cls(**config)
         inputs, outputs = graph_from_config(config)
         rest = {k: config[k] for k in ("name", "trainable") if config.get(k) is not None}
         return cls(inputs, outputs, **rest)
+
+
+def _takes_a_graph(cls: type) -> bool:
+    """Whether the class is made with inputs and outputs, rather than making them itself."""
+    return {"inputs", "outputs"} <= set(signature_of(cls.__init__).parameters)  # type: ignore[misc]
 
 
 def _shapes_of(operation: Any) -> Callable[..., Any]:

@@ -26,7 +26,9 @@ def _float(x: Any) -> Array:
 def _summand(x: Any, dtype: Any = None) -> Array:
     """x in the dtype that Keras adds and multiplies in: small integers in 32 bits."""
     x = convert(x)
-    return x.astype(WIDENED.get(x.dtype.name, x.dtype) if dtype is None else standardize_dtype(dtype), copy=False)
+    return x.astype(
+        WIDENED.get(standardize_dtype(x.dtype), x.dtype) if dtype is None else standardize_dtype(dtype), copy=False
+    )
 
 
 @op("Any")
