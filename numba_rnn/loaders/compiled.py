@@ -20,9 +20,8 @@ MADE: dict[str, Callable[[Any], Any]] = {
     "metrics": metrics.get,
     "weighted_metrics": metrics.get,
 }
-LARGEST = (
-    1e6  # a number that a file may give to a metric, such as how many thresholds it has: they take memory (a guess)
-)
+# The largest number that a file may give to a metric, such as how many thresholds it has: they take memory (a guess).
+LARGEST = 1e6
 
 
 def compile_from(model: Any, config: Any, *, use: bool) -> None:
