@@ -9,7 +9,22 @@ from numba_rnn.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from numba_rnn.layers.core import Dense, Embedding, Input, InputLayer, Masking
 from numba_rnn.layers.dropout import Dropout, GaussianDropout, GaussianNoise, SpatialDropout1D
 from numba_rnn.layers.input_spec import InputSpec
-from numba_rnn.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
+from numba_rnn.layers.merging import (
+    Add,
+    Average,
+    Concatenate,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
 from numba_rnn.layers.normalization import BatchNormalization, LayerNormalization
 from numba_rnn.layers.pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
 from numba_rnn.layers.recurrent import GRU, LSTM, SimpleRNN
@@ -24,5 +39,6 @@ __all__ = [
     "Dense", "Dropout", "Embedding", "Flatten", "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
     "GlobalMaxPooling1D", "Input", "InputLayer", "InputSpec", "LSTMCell", "Layer", "LayerNormalization", "LeakyReLU",
     "Masking", "Maximum", "Minimum", "Multiply", "Permute", "ReLU", "RepeatVector", "Reshape", "SimpleRNN", "SimpleRNNCell",
-    "Softmax", "SpatialDropout1D", "StackedRNNCells", "Subtract", "TimeDistributed", "Weight",
+    "Softmax", "SpatialDropout1D", "StackedRNNCells", "Subtract", "TimeDistributed", "Weight", "add", "average",
+    "concatenate", "maximum", "minimum", "multiply", "subtract",
 ]  # fmt: skip

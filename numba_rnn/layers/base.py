@@ -273,7 +273,7 @@ class Layer(Introspective, Weighted):
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": policy_config(self.dtype)}
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = serialize(self.activity_regularizer)
-        if type(self).get_config is Layer.get_config and not self.config_keys and not is_ours(type(self)):
+        if is_ours(type(self).get_config) and not self.config_keys and not is_ours(type(self)):
             if self._arguments is None:
                 raise without_config(self)
             return taken(type(self), {**config, **self._arguments})

@@ -156,7 +156,7 @@ class Functional(Model):
         return self._graph.run(inputs, called)
 
     def get_config(self) -> dict[str, Any]:
-        """Name, layers, nodes, inputs and outputs, as Keras writes them; what a subclass is made with, if that is something else."""
+        """Name, layers, nodes, inputs and outputs, as Keras writes them; or what a subclass is made with, if not those."""
         if not _takes_a_graph(type(self)):
             return super().get_config()
         return {"name": self.name, "trainable": self.trainable, **graph_config(self)}

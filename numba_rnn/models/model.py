@@ -16,7 +16,8 @@ __all__ = ["Model"]
 class Model(Running, Layer):
     """`Model(inputs, outputs)` makes a `Functional` model of the graph between symbolic tensors. Arguments as Keras'.
 
-    A subclass may have layers as attributes and a `call` of its own.
+    A subclass may have layers as attributes and a `call` of its own, or make the graph in its constructor and hand it to
+    `super().__init__(inputs, outputs)`.
     """
 
     keras_module = "keras"
@@ -30,11 +31,15 @@ class Model(Running, Layer):
         return super().__new__(cls, *args, **kwargs)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if args or {"inputs", "outputs"} & set(kwargs):
-            raise TypeError(
-                f"{type(self).__name__} takes no inputs and outputs: only `Model(inputs, outputs)` itself makes a graph."
-            )
-        super().__init__(**kwargs)
+        if not args and not {"inputs", "outputs"} & set(kwargs):
+            super().__init__(**kwargs)
+            return
+        from numba_rnn.models.functional import Functional  # a subclass of this class
+
+        if isinstance(self, Functional):
+            raise TypeError(f"{type(self).__name__} was given inputs and outputs twice.")
+        _make_graphs(type(self), Functional)
+        Functional.__init__(self, *args, **kwargs)  # type: ignore[arg-type]  # the class is one by now
 
     def check_input(self, inputs: Any) -> None:
         """What it takes, the graph checks, or the layers of its own `call`."""
@@ -224,6 +229,14 @@ class Model(Running, Layer):
             return len(self.inputs), self.output_names
         except AttributeError:  # no graph
             return None, None
+
+
+def _make_graphs(cls: type, graph: type) -> None:
+    """Let a user's class of models, which turns out to make a graph, inherit from the class of graphs, as Keras does."""
+    for base in cls.__bases__:
+        if base is not Model and issubclass(base, Model):
+            _make_graphs(base, graph)
+    cls.__bases__ = tuple(graph if base is Model else base for base in cls.__bases__)
 
 
 def _shapes(tensors: list[Any]) -> Any:

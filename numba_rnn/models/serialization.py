@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from numba_rnn.errors import ModelFileError
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.serialization import deserialize, reading
 
-__all__ = ["deserialize_model"]
+__all__ = ["deserialize_model", "model_from_json"]
 
 
 def deserialize_model(
@@ -34,3 +35,13 @@ def deserialize_model(
     if not isinstance(model, Layer):
         raise ModelFileError(f"Expected a model. Received: {type(model).__name__}.")
     return model
+
+
+def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
+    """The model that `Model.to_json` described, with weights of its own.
+
+    Raises:
+        ModelFileError: as `deserialize_model`.
+        ValueError: no JSON.
+    """
+    return deserialize_model(json.loads(json_string), custom_objects=custom_objects)
