@@ -398,6 +398,7 @@ def test_a_subclass_makes_its_graph(tmp_path: Any) -> None:
             hidden = layers.GRU(units)(layers.Embedding(9, 3)(tokens))
             super().__init__(inputs=tokens, outputs=layers.Dense(5)(hidden), **kwargs)
             self.scale = layers.Dense(2, name="scale")
+            self.scale.build((None, 5))
 
         def scaled(self, x: Any) -> Any:
             return self.scale(self(x))
