@@ -91,9 +91,9 @@ def test_stacks(like_keras: Any, x: Any, rng: np.random.Generator) -> None:
     def stack(K: Any, **options: Any) -> Any:
         return K.RNN([K.GRUCell(3), K.LSTMCell(2), K.SimpleRNNCell(4)], **options)
 
-    for flags in itertools.product((False, True), repeat=4):
-        names = ("return_sequences", "return_state", "go_backwards", "zero_output_for_mask")
-        options = dict(zip(names, flags, strict=True))
+    for flags in itertools.product((False, True), repeat=3):
+        names = ("return_sequences", "go_backwards", "zero_output_for_mask")
+        options = {**dict(zip(names, flags, strict=True)), "return_state": flags[0] is flags[1]}
         like_keras(lambda K, o=options: stack(K, **o), x, MASK)
     states = [[rng.normal(size=(B, 3))], [rng.normal(size=(B, 2)), rng.normal(size=(B, 2))], [rng.normal(size=(B, 4))]]
     states = [[s.astype("float32") for s in cell] for cell in states]
