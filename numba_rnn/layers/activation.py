@@ -11,7 +11,7 @@ from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.options import activation_of, function_of
 from numba_rnn.layers.registry import register
-from numba_rnn.ops import activations
+from numba_rnn.ops import activations, logits
 from numba_rnn.ops.tree import as_tuple
 
 __all__ = ["ELU", "Activation", "LeakyReLU", "ReLU", "Softmax"]
@@ -39,7 +39,7 @@ class Activation(Layer):
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activation_of(activation)
-        self._function = function_of(self.activation)
+        self._function = logits.keeping(function_of(self.activation))
 
     def call(self, inputs: Any) -> Any:
         """The activation of the input."""
@@ -134,7 +134,7 @@ class Softmax(Layer):
         inputs = _floats(inputs, self.compute_dtype)
         axis = as_tuple(self.axis)
         if mask is None:
-            return activations.softmax(inputs, axis)
+            return logits.softmax(inputs, axis)
         mask = np.asarray(mask)
         pairs = zip(mask.shape[::-1], inputs.shape[::-1], strict=False)
         if mask.ndim > inputs.ndim or any(m not in (1, n) for m, n in pairs):

@@ -15,6 +15,7 @@ from numba_rnn.layers.input_spec import InputSpec
 from numba_rnn.layers.options import activation_of, function_of
 from numba_rnn.layers.registry import register
 from numba_rnn.layers.weight import Derived, Weight
+from numba_rnn.ops.logits import keeping
 from numba_rnn.ops.symbolic import SymbolicTensor, record
 
 __all__ = ["Dense", "Embedding", "Input", "InputLayer", "Masking"]
@@ -63,7 +64,7 @@ class Dense(Layer):
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
         self.quantization_config = None
-        self._function = function_of(self.activation)
+        self._function = keeping(function_of(self.activation))
         self.kernel: Weight | None = None
         self.bias: Weight | None = None
         self._linear: Derived[functional.Linear]

@@ -8,6 +8,7 @@ import numpy as np
 
 from numba_rnn.errors import DTypeError, ShapeError
 from numba_rnn.layers.masks import get_mask, set_mask, without_mask
+from numba_rnn.ops.logits import LogitsArray
 from numba_rnn.ops.symbolic import SymbolicTensor
 from numba_rnn.ops.tree import flatten
 
@@ -167,6 +168,8 @@ def cast(x: Any, layer: Any) -> Any:
         DTypeError: an array of something else than real numbers and booleans.
     """
     dtype = layer._np_dtype
+    if type(x) is LogitsArray:
+        x = np.asarray(x)
     if not isinstance(x, np.ndarray) or x.dtype is dtype or x.dtype.kind in "biu":
         return x
     if x.dtype.kind != "f":

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from numba_rnn._typing import Array
+from numba_rnn.ops.logits import LogitsArray, carried
 from numba_rnn.ops.symbolic import SymbolicTensor
 
 __all__ = ["MaskedArray", "get_mask", "set_mask", "without_mask"]
 
 
-class MaskedArray(np.ndarray[Any, np.dtype[Any]]):
+class MaskedArray(LogitsArray):
     """An array with Keras' `_keras_mask`, true where a step counts. Slices and arithmetic have none."""
 
     _keras_mask: Any = None
@@ -28,7 +29,7 @@ def set_mask(x: Any, mask: Any) -> Any:
     if mask is None:
         return x
     if not isinstance(x, SymbolicTensor):
-        x = np.asarray(x).view(MaskedArray)
+        x = carried(np.asarray(x).view(MaskedArray), x)
     x._keras_mask = mask
     return x
 

@@ -10,6 +10,8 @@ import numpy as np
 from numba_rnn._typing import Array
 from numba_rnn.layers.masks import set_mask, without_mask
 from numba_rnn.losses.reduction import EPSILON, as_float, mismatch, paired
+from numba_rnn.ops.activations import sigmoid
+from numba_rnn.ops.logits import get_logits
 
 __all__ = [
     "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy", "categorical_focal_crossentropy",
@@ -111,14 +113,32 @@ def binary_crossentropy(
     Raises:
         ShapeError: targets and predictions of different shapes.
     """
+    y_pred, from_logits = _or_logits(y_pred, from_logits)
     t, p = _smoothed_halves(y_true, y_pred, label_smoothing)
-    each = np.maximum(p, 0) - p * t + np.log1p(np.exp(-np.abs(p))) if from_logits else _binary(t, p)
-    return each.mean(axis=axis)
+    return (_binary_of_logits(t, p) if from_logits else _binary(t, p)).mean(axis=axis)
+
+
+def _or_logits(y_pred: Any, from_logits: bool) -> tuple[Any, bool]:
+    """The predictions, or the logits that they carry; and whether they are logits."""
+    logits = get_logits(y_pred)
+    if logits is None:
+        return y_pred, from_logits
+    if from_logits:
+        warnings.warn(
+            "The loss has `from_logits=True`, but the predictions come from a sigmoid or softmax. What stands before it is taken. "
+            "Leave `from_logits` out, or the activation.",
+            stacklevel=3,
+        )
+    return logits, True
 
 
 def _binary(t: Array, p: Array) -> Array:
     p = np.clip(p, EPSILON, 1 - EPSILON)
     return -(t * np.log(p) + (1 - t) * np.log(1 - p))
+
+
+def _binary_of_logits(t: Array, z: Array) -> Array:
+    return np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
 
 
 def _smoothed_halves(y_true: Any, y_pred: Any, smoothing: float) -> tuple[Array, Array]:
@@ -139,9 +159,11 @@ def binary_focal_crossentropy(
 ) -> Array:  # fmt: skip
     """Binary crossentropy, each term times (1 - p of the true class)^gamma; balanced by `alpha` (Lin et al. 2018)."""
     t, p = _smoothed_halves(y_true, y_pred, label_smoothing)
+    logits = p if from_logits else get_logits(y_pred)
     if from_logits:
-        p = 1 / (1 + np.exp(-p))
-    each = (1 - (t * p + (1 - t) * (1 - p))) ** gamma * _binary(t, p)
+        p = sigmoid(p)
+    cost = _binary(t, p) if logits is None else _binary_of_logits(t, logits)
+    each = (1 - (t * p + (1 - t) * (1 - p))) ** gamma * cost
     if apply_class_balancing:
         each *= t * alpha + (1 - t) * (1 - alpha)
     return each.mean(axis=axis)
@@ -156,6 +178,7 @@ def categorical_crossentropy(
         ShapeError: targets and predictions of different shapes.
         ValueError: `axis` is no number.
     """
+    y_pred, from_logits = _or_logits(y_pred, from_logits)
     t, p = _smoothed_classes(y_true, y_pred, label_smoothing, axis, "categorical_crossentropy")
     return -(t * (_log_softmax(p, axis) if from_logits else np.log(_shares(p, axis)))).sum(axis=axis)
 
@@ -209,6 +232,8 @@ def sparse_categorical_crossentropy(
         ShapeError: targets and predictions that do not fit.
         ValueError: a target that is no class.
     """
+    if ignore_class is None:
+        y_pred, from_logits = _or_logits(y_pred, from_logits)
     p = np.moveaxis(as_float(without_mask(y_pred)), axis, -1)
     t = as_float(without_mask(y_true), np.float64).astype(np.int64)
     if t.ndim == p.ndim and t.shape[axis] == 1:

@@ -10,6 +10,7 @@ import numpy as np
 from numba_rnn._typing import Array
 from numba_rnn.layers.masks import get_mask, without_mask
 from numba_rnn.losses.reduction import as_float, check_reduction, reduce_weighted, same_rank
+from numba_rnn.ops.logits import carried
 from numba_rnn.ops.naming import snake_case, unique_name
 from numba_rnn.ops.tree import map_structure
 
@@ -49,12 +50,15 @@ class Loss:
             DTypeError: something that is not made of real numbers.
         """
         mask = get_mask(y_pred)
-        y_true, y_pred = (map_structure(lambda a: as_float(without_mask(a), self.dtype), y) for y in (y_true, y_pred))
+        y_true, y_pred = (map_structure(self._floats, y) for y in (y_true, y_pred))
         values = self.call(y_true, y_pred)
         own = get_mask(values)
         if own is not None:
             mask = own if mask is None else np.logical_and(mask, own)
         return reduce_weighted(as_float(without_mask(values), self.dtype), sample_weight, mask, self.reduction)
+
+    def _floats(self, y: Any) -> Array:
+        return carried(as_float(without_mask(y), self.dtype), y)
 
     def call(self, y_true: Any, y_pred: Any) -> Array:
         """What each row (and step) costs."""

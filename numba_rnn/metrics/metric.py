@@ -13,6 +13,7 @@ from numba_rnn.errors import ShapeError
 from numba_rnn.layers.masks import get_mask, without_mask
 from numba_rnn.layers.weight import Weight
 from numba_rnn.losses.reduction import apply_mask, as_float, divide_no_nan, same_rank
+from numba_rnn.ops.logits import carried
 from numba_rnn.ops.naming import snake_case, unique_name
 
 __all__ = ["Mean", "MeanMetricWrapper", "Metric", "Sum"]
@@ -180,7 +181,7 @@ class MeanMetricWrapper(Mean):
             ShapeError: targets, predictions and weights do not fit.
             DTypeError: something that is not made of real numbers.
         """
-        values = self.fn(without_mask(y_true), without_mask(y_pred), **self._fn_kwargs)
+        values = self.fn(without_mask(y_true), carried(without_mask(y_pred), y_pred), **self._fn_kwargs)
         super().update_state(values, apply_mask(sample_weight, get_mask(y_pred), "float64", "sum"))
 
     def get_config(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from numba_rnn.models.compiled_loss import CompiledLoss
 from numba_rnn.models.compiled_metrics import CompiledMetrics
 from numba_rnn.models.costs import costs_of_weights
 from numba_rnn.models.outputs import is_nested, matched
+from numba_rnn.ops.logits import keeping_logits
 from numba_rnn.ops.tree import flatten, map_structure
 
 __all__ = ["Running"]
@@ -160,7 +161,8 @@ class Running:
         """The loss and the metrics over data, as `compile` asked for them.
 
         The loss is the mean of the batches' losses, weighted by their rows. Masks of outputs enter losses and metrics as Keras has
-        it. Crossentropies are computed from the probabilities that the model puts out, not from logits before them.
+        it. Crossentropies, as losses and as metrics, are computed from the logits wherever an output comes straight from a sigmoid
+        or softmax, as in Keras on TensorFlow, so that they stay right where a probability has become 0 or 1.
 
         Args:
             x: as in `predict`; what gives batches gives tuples (x, y) or (x, y, sample_weight).
@@ -202,7 +204,8 @@ class Running:
         rows = flatten(batch.x)[0].shape[0]
         if not rows:
             raise ShapeError("A loss needs at least one row of data. Received: a batch without rows.")
-        y_pred = self(batch.x, training=False)  # type: ignore[operator]
+        with keeping_logits():
+            y_pred = self(batch.x, training=False)  # type: ignore[operator]
         loss = self.compute_loss(batch.x, batch.y, y_pred, batch.sample_weight)
         assert self._loss_tracker is not None
         self._loss_tracker.update_state(loss, rows)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from numba_rnn.errors import ModelFileError
+from numba_rnn.ops.logits import LogitsArray
 from numba_rnn.ops.naming import snake_case, unique_name
 from numba_rnn.ops.symbolic import Operation, SymbolicTensor, infer, is_symbolic, record
 
@@ -46,7 +47,7 @@ class Kind:
         """The result on arrays; infinities and NaN come without a warning, as Keras has it."""
         with np.errstate(all="ignore"):
             result = self.function(*args, **kwargs)
-        if type(result) is np.ndarray:
+        if type(result) is np.ndarray or type(result) is LogitsArray:
             return result
         if isinstance(result, (list, tuple)):
             return type(result)(np.asarray(r) for r in result)

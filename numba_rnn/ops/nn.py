@@ -10,7 +10,7 @@ import numpy as np
 
 from numba_rnn._typing import Array
 from numba_rnn.config import epsilon as default_epsilon
-from numba_rnn.ops import activations
+from numba_rnn.ops import activations, logits
 from numba_rnn.ops.base import NN, op
 from numba_rnn.ops.dtypes import convert, floats
 from numba_rnn.ops.elementwise import exp, tanh
@@ -54,10 +54,10 @@ log_softmax = _activation("LogSoftmax", activations.log_softmax)
 mish = _activation("Mish", activations.mish, ACTIVATIONS)
 relu_with_options = _activation("ReLU", activations.relu, ACTIVATIONS)  # `keras.activations.relu`
 selu = _activation("Selu", activations.selu)
-sigmoid = _activation("Sigmoid", activations.sigmoid)
+sigmoid = _activation("Sigmoid", logits.sigmoid)
 silu = swish = _activation("Silu", activations.silu)
 soft_shrink = _activation("SoftShrink", activations.soft_shrink)
-softmax = _activation("Softmax", activations.softmax)
+softmax = _activation("Softmax", logits.softmax)
 softplus = _activation("Softplus", activations.softplus)
 softsign = _activation("Softsign", activations.softsign)
 sparse_plus = _activation("SparsePlus", activations.sparse_plus)
