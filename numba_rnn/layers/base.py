@@ -14,7 +14,7 @@ import numpy as np
 from numba_rnn import regularizers
 from numba_rnn.custom import is_ours
 from numba_rnn.errors import ShapeError
-from numba_rnn.layers.calling import in_training, signature_of, training_scope
+from numba_rnn.layers.calling import added_losses, in_training, signature_of, training_scope
 from numba_rnn.layers.constructor import arguments_of, taken, without_config
 from numba_rnn.layers.dtypes import policy_config, policy_name
 from numba_rnn.layers.input_spec import as_tensor, cast, check_spec
@@ -70,6 +70,8 @@ class Layer(Introspective, Weighted):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "compute_mask" in vars(cls) and "supports_masking" not in vars(cls) and not is_ours(cls):
+            cls.supports_masking = True  # as Keras takes it
         if "build" in vars(cls):
             setattr(cls, "build", _once(vars(cls)["build"]))  # noqa: B010 (a type checker sees an assignment to a method)
 
@@ -160,6 +162,11 @@ class Layer(Introspective, Weighted):
         args = tuple(map_structure(lambda x: as_tensor(x, self), a) for a in args)
         kwargs = {k: map_structure(lambda x: cast(x, self), v) for k, v in kwargs.items()}
         bound = signature_of(type(self).call).bind(*args, **kwargs).arguments
+        if isinstance(bound.get("training"), np.ndarray):
+            raise TypeError(
+                f"`training` of layer '{self.name}' is True, False or None. Received: an array of shape {bound['training'].shape}. "
+                "Several inputs are passed as one list, as in `model([a, b])`."
+            )
         first_name, first = next(iter(bound.items()), ("inputs", None))  # type: str, Any
         if bound:
             self.check_input(first)
@@ -214,6 +221,12 @@ class Layer(Introspective, Weighted):
             "mask.",
             stacklevel=4,
         )
+
+    def add_loss(self, loss: Any) -> None:
+        """Add a number, or a list of them, to the loss that `evaluate` computes; for use in `call`."""
+        added = added_losses()
+        if added is not None:
+            added.extend(flatten(loss))
 
     def check_input(self, inputs: Any) -> None:
         """Hold the first argument against `input_spec`; raises what `check_spec` does, and `ValueError` for None."""

@@ -1,4 +1,4 @@
-"""What a layer's methods take, and what a call hands on to the calls inside it: whether it is for training."""
+"""What a layer's methods take, and what calls tell each other: whether they are for training, and which losses they add."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
-__all__ = ["in_training", "signature_of", "training_scope"]
+__all__ = ["added_losses", "in_training", "loss_scope", "signature_of", "training_scope"]
 
 _training: ContextVar[bool | None] = ContextVar("training", default=None)
+
+_added: ContextVar[list[Any] | None] = ContextVar("added", default=None)
+
+# None where nobody has asked: what layers add is then forgotten.
+added_losses = _added.get
 
 # None where nobody has said: a layer then keeps its own default. Bound once, since every call of a layer asks.
 in_training = _training.get
@@ -28,6 +33,16 @@ def training_scope(training: bool | None) -> Iterator[None]:
         yield
     finally:
         _training.reset(token)
+
+
+@contextlib.contextmanager
+def loss_scope() -> Iterator[None]:
+    """Inside, `added_losses` returns what layers add with `add_loss`."""
+    token = _added.set([])
+    try:
+        yield
+    finally:
+        _added.reset(token)
 
 
 @cache

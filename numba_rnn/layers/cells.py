@@ -143,8 +143,10 @@ class RecurrentCell(DropoutRNNCell, Layer):
             raise ValueError("`batch_size` must be given: the initial states have one row a sequence.")
         return [np.zeros((batch_size, self.units), self.dtype) for _ in self.spec.states]
 
-    def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Array, list[Array]]:
+    def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Array, Any]:
         """One step: inputs (B, D), states (B, H) each; returns the output (B, H) and the list of new states.
+
+        A single state may come without its list, and goes without it.
 
         With `training` the masks of `get_dropout_mask` and `get_recurrent_dropout_mask` apply, drawn after a reset.
         """
@@ -152,13 +154,15 @@ class RecurrentCell(DropoutRNNCell, Layer):
             raise ShapeError(
                 f"Cell '{self.name}' takes one step at a time. Expected: (B, D). Received: {inputs.shape}."
             )
-        states = tuple(states) if isinstance(states, (list, tuple)) else (states,)
+        is_list = isinstance(states, (list, tuple))
+        states = tuple(states) if is_list else (states,)
         if training and self.drops_each_gate:
-            return self._step_with_dropout(np.asarray(inputs, self.dtype), states)
-        if training:
-            inputs = self.drop(inputs, inputs)
-        output, new = functional.scan(self.prepared(), np.ascontiguousarray(inputs)[:, None], None, states)
-        return output, list(new)
+            output, new = self._step_with_dropout(np.asarray(inputs, self.dtype), states)
+        else:
+            if training:
+                inputs = self.drop(inputs, inputs)
+            output, new = functional.scan(self.prepared(), np.ascontiguousarray(inputs)[:, None], None, states)
+        return output, list(new) if is_list else new[0]
 
     @property
     def drops_each_gate(self) -> bool:
@@ -176,7 +180,7 @@ class RecurrentCell(DropoutRNNCell, Layer):
         # Keras' gated cells ignore a rate of exactly 1.
         return 0 < rate < 1 or (rate == 1 and len(self.spec.gates) == 1)
 
-    def _step_with_dropout(self, inputs: Array, states: tuple[Array, ...]) -> tuple[Array, list[Array]]:
+    def _step_with_dropout(self, inputs: Array, states: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
         """The step written out gate by gate, the gates' inputs and states dropped before their products."""
         weights, spec = self.prepared().weights, self.spec
         H, G = self.units, len(spec.gates)
@@ -199,7 +203,7 @@ class RecurrentCell(DropoutRNNCell, Layer):
                 h = spec.gate(act, rec, x, r, (h, *states[1:]), weights.extra)
             r.append(product(h, weights.recurrent_kernel, weights.recurrent_bias, g))
         new = spec.update(act, rec, x, r, states, weights.extra)
-        return new[0], list(new)
+        return new[0], tuple(new)
 
     def compute_output_spec(self, inputs: Any, states: Any) -> Any:
         """Shapes of one step."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from numba_rnn.errors import ShapeError
+from numba_rnn.layers.calling import added_losses, loss_scope
 from numba_rnn.layers.masks import without_mask
 from numba_rnn.metrics import Mean
 from numba_rnn.models.batches import Batch, Batches, progress, to_arrays
@@ -204,9 +205,10 @@ class Running:
         rows = flatten(batch.x)[0].shape[0]
         if not rows:
             raise ShapeError("A loss needs at least one row of data. Received: a batch without rows.")
-        with keeping_logits():
-            y_pred = self(batch.x, training=False)  # type: ignore[operator]
-        loss = self.compute_loss(batch.x, batch.y, y_pred, batch.sample_weight)
+        with loss_scope():
+            with keeping_logits():
+                y_pred = self(batch.x, training=False)  # type: ignore[operator]
+            loss = self.compute_loss(batch.x, batch.y, y_pred, batch.sample_weight)
         assert self._loss_tracker is not None
         self._loss_tracker.update_state(loss, rows)
         return self.compute_metrics(batch.x, batch.y, y_pred, batch.sample_weight)
@@ -228,12 +230,12 @@ class Running:
 
     @property
     def losses(self) -> list[Any]:
-        """What the regularizers of the trainable weights add to the loss.
+        """What the regularizers of the trainable weights add to the loss, and while it evaluates what layers do.
 
         Raises:
             ValueError: a regularizer that is not known here, or one of a layer's activity.
         """
-        return costs_of_weights(self)
+        return [*costs_of_weights(self), *(added_losses() or ())]
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Add a batch to the compiled metrics; returns all results so far."""

@@ -346,3 +346,11 @@ def test_unknown_steps_may_be_unrolled() -> None:
     model = Sequential([Input((None, D)), layers.LSTM(H, unroll=True)])
     assert model.predict(X, verbose=0).shape == (B, H)
     assert model.predict(X[:, :2], verbose=0).shape == (B, H)
+
+
+def test_two_arrays_where_one_is_taken() -> None:
+    inputs = Input((5, 3))
+    x = np.ones((2, 5, 3), "float32")
+    for model in (Sequential([inputs, layers.GRU(4)]), Model(inputs, layers.GRU(4)(inputs))):
+        with pytest.raises(TypeError, match=r"True, False or None.*\(2, 5, 3\).*model\(\[a, b\]\)"):
+            model(x, x)

@@ -219,3 +219,15 @@ def test_the_rule_is_one_of_three(rule: Any, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ValueError, match=r"must be one of auto, 3\.15, 3\.16\. Received: '3\.14'"):
         rule("3.14")
     assert settings.masks == "auto"
+
+
+def test_a_layer_with_a_compute_mask_of_its_own_hands_masks_on(x: Any) -> None:
+    class Halves(layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            return [inputs[:, :2], inputs[:, 2:]]
+
+        def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+            return None if mask is None else [mask[:, :2], mask[:, 2:]]
+
+    first, second = Halves()(set_mask(x, MASK))
+    assert sums(get_mask(first), get_mask(second)) == sums(MASK[:, :2], MASK[:, 2:])

@@ -203,3 +203,14 @@ def test_names_are_unique_like_keras() -> None:
 
 def test_kernel_is_described() -> None:
     assert layers.LSTM(2).describe_kernels()[0].startswith("reference: ")
+
+
+@pytest.mark.parametrize("kind", [layers.GRUCell, layers.SimpleRNNCell])
+def test_a_cell_takes_its_state_without_a_list(kind: Any, rng: np.random.Generator) -> None:
+    cell = kind(4)
+    x, h = rng.normal(size=(2, 3)).astype("float32"), rng.normal(size=(2, 4)).astype("float32")
+    for training in (False, True):
+        y, (new,) = cell(x, [h], training=training)
+        alone, state = cell(x, h, training=training)
+        np.testing.assert_array_equal(state, new)
+        np.testing.assert_array_equal(alone, y)

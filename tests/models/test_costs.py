@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import numba_rnn
-from numba_rnn import layers, models, regularizers
+from numba_rnn import layers, models, ops, regularizers
 
 
 def test_by_hand() -> None:
@@ -86,3 +86,19 @@ def test_like_keras(keras: Any, rng: np.random.Generator, tmp_path: Any) -> None
         model.compile(loss="mse", metrics=["mae"])
         np.testing.assert_allclose(sorted(model.losses), sorted(np.asarray(v) for v in theirs.losses), rtol=2e-6)
         np.testing.assert_allclose(model.evaluate(x, y), theirs.evaluate(x, y, verbose=0), rtol=3e-6)
+
+
+def test_losses_that_layers_add() -> None:
+    class Costly(layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            self.add_loss(0.5 * ops.mean(inputs))
+            return inputs
+
+    x = np.arange(6, dtype="float32").reshape(3, 2)
+    inputs = layers.Input((2,))
+    model = models.Model(inputs, Costly()(inputs))
+    model.compile(loss="mse")
+    assert np.array_equal(model(x), x)
+    assert model.losses == []
+    assert model.evaluate(x, x, verbose=0) == pytest.approx(1.25)
+    assert model.losses == []
