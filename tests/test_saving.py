@@ -352,3 +352,30 @@ def test_json_that_names_anything_else() -> None:
     ):
         with pytest.raises(ValueError, match=r"system|exec|Lambda"):
             saving.deserialize_keras_object(config, safe_mode=False)
+
+
+class Grid(layers.Layer):
+    """A layer that says itself what it was built for."""
+
+    def get_config(self) -> Any:
+        return {"name": self.name}
+
+    def get_build_config(self) -> Any:
+        return {"sides": self.sides}
+
+    def build_from_config(self, config: Any) -> None:
+        self.lay(*config["sides"])
+
+    def lay(self, width: int, height: int) -> None:
+        self.sides = (width, height)
+        self.kernel = self.add_weight((width, height), "ones")
+        self.built = True
+
+
+def test_own_build_config() -> None:
+    grid = Grid()
+    grid.lay(2, 3)
+    config = saving.serialize_keras_object(grid)
+    assert config["build_config"] == {"sides": [2, 3]}
+    again = saving.deserialize_keras_object(config, {"Grid": Grid})
+    assert again.kernel.shape == (2, 3)

@@ -97,10 +97,8 @@ def _marked(value: Any, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _build_config(value: Any) -> dict[str, Any]:
-    if shapes := getattr(value, "build_shapes", None):
-        return {"build_config": {"shapes_dict": {name: serialize(shape) for name, shape in shapes.items()}}}
-    shape = getattr(value, "build_shape", None)
-    return {} if shape is None else {"build_config": {"input_shape": list(shape)}}
+    config = value.get_build_config() if hasattr(value, "get_build_config") else None
+    return {} if config is None else {"build_config": serialize(config)}
 
 
 def decode(value: Any) -> Any:
@@ -160,12 +158,8 @@ def _build(layer: Any, build_config: Any, label: str) -> None:
     """Build a layer of the user's own as it was when it was saved: its own way to be called may be known to nobody else."""
     if getattr(layer, "built", True) or not isinstance(build_config, dict):
         return
-    shapes = decode(build_config.get("shapes_dict") or {})
     try:
-        if shapes:
-            layer.build(**{name: _shape(shape) for name, shape in shapes.items()})
-        elif build_config.get("input_shape") is not None:
-            layer.build(_shape(build_config["input_shape"]))
+        layer.build_from_config(_shape(decode(build_config)))
     except ModelFileError:
         raise
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
