@@ -27,11 +27,10 @@ from numba_rnn import (
     saving,
     utils,
 )
-from numba_rnn.config import device, set_threads
+from numba_rnn.config import DTypePolicy, device, set_threads
 from numba_rnn.errors import DeviceError, DTypeError, ModelFileError, ShapeError
 from numba_rnn.initializers import Initializer
 from numba_rnn.layers import Input, Layer
-from numba_rnn.layers.dtypes import DTypePolicy
 from numba_rnn.layers.input_spec import InputSpec
 from numba_rnn.layers.weight import Variable, name_scope
 from numba_rnn.losses import Loss

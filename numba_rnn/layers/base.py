@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from numba_rnn import regularizers
+from numba_rnn.config.policies import policy_config, policy_name
 from numba_rnn.custom import is_ours
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.calling import added_losses, in_training, signature_of, training_scope
 from numba_rnn.layers.constructor import arguments_of, taken, without_config
-from numba_rnn.layers.dtypes import policy_config, policy_name
 from numba_rnn.layers.input_spec import as_tensor, cast, check_spec
 from numba_rnn.layers.introspection import Introspective
 from numba_rnn.layers.masks import MaskedArray, get_mask, set_mask, without_mask

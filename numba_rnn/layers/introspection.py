@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba_rnn.layers.dtypes import DTypePolicy
+from numba_rnn.config import DTypePolicy
 
 __all__ = ["Introspective"]
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from numba_rnn import Input, layers
+from numba_rnn.config import DTypePolicy
 from numba_rnn.errors import DTypeError
-from numba_rnn.layers.dtypes import DTypePolicy
 from numba_rnn.ops.naming import clear_session
 
 S = (3, 5, 4)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from numba_rnn.config import floatx
+from numba_rnn.config.process import settings
 from numba_rnn.errors import DTypeError
 
-__all__ = ["DTypePolicy", "policy_config", "policy_name"]
+__all__ = ["DTypePolicy", "dtype_policy", "policy_config", "policy_name", "set_dtype_policy"]
 
 POLICIES = ("float32", "float64")
 
@@ -20,7 +20,7 @@ def policy_name(dtype: Any) -> str:
     Raises:
         DTypeError: a policy that is not run here: half precision, mixed, quantised, integer.
     """
-    dtype = floatx() if dtype is None else dtype
+    dtype = settings.dtype_policy or settings.floatx if dtype is None else dtype
     if isinstance(dtype, dict):
         kind, config = dtype.get("class_name"), dtype.get("config")
         name = config.get("name") if isinstance(config, dict) else None
@@ -85,3 +85,26 @@ class DTypePolicy:
 
     def __repr__(self) -> str:
         return f'<DTypePolicy "{self.name}">'
+
+
+def dtype_policy() -> DTypePolicy:
+    """What layers compute in that were not told anything: what `set_dtype_policy` said, else `floatx()`."""
+    return DTypePolicy()
+
+
+def set_dtype_policy(policy: Any) -> None:
+    """Make another policy the default of layers that are made from now on.
+
+    Args:
+        policy: `"float32"`, `"float64"`, or a `DTypePolicy` of one of them.
+
+    Raises:
+        DTypeError: a policy that is not run here.
+        ValueError: neither a name nor a policy.
+    """
+    if not isinstance(policy, (str, DTypePolicy)):
+        raise ValueError(
+            "Invalid `policy` argument. Expected the string name of a policy ('float32' or 'float64') or a `DTypePolicy`. "
+            f"Received: policy={policy} (of type {type(policy)})"
+        )
+    settings.dtype_policy = policy_name(policy)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 __all__ = [
+    "FLOATS",
     "Settings",
     "device",
     "epsilon",
@@ -36,6 +37,7 @@ class Settings:
         masks: which Keras recurrent layers follow in passing masks on, see `set_masks` (`NUMBA_RNN_MASKS`).
         floatx: the float of arrays, variables and layers that were not told another (`set_floatx`).
         epsilon: the small number that keeps a divisor from zero (`set_epsilon`).
+        dtype_policy: what layers compute in that were not told anything, `floatx` if None (`set_dtype_policy`).
     """
 
     device: str = "auto"
@@ -45,6 +47,7 @@ class Settings:
     masks: str = "auto"
     floatx: str = "float32"
     epsilon: float = 1e-7
+    dtype_policy: str | None = None
 
 
 def _choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
