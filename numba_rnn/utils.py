@@ -23,10 +23,34 @@ from numba_rnn.saving import (
 )
 
 __all__ = [
-    "CustomObjectScope", "clear_session", "custom_object_scope", "deserialize_keras_object", "get_custom_objects",
-    "get_registered_name", "get_registered_object", "is_keras_tensor", "normalize", "pad_sequences",
+    "CustomObjectScope", "PyDataset", "Sequence", "clear_session", "custom_object_scope", "deserialize_keras_object",
+    "get_custom_objects", "get_registered_name", "get_registered_object", "is_keras_tensor", "normalize", "pad_sequences",
     "register_keras_serializable", "serialize_keras_object", "set_random_seed", "standardize_dtype", "to_categorical",
 ]  # fmt: skip
+
+
+class PyDataset:
+    """Batches by their places, for `predict` and `evaluate`: a subclass has `__len__` and `__getitem__`, as with Keras.
+
+    `on_epoch_begin` and `on_epoch_end`, if there are such methods, are called before the first batch and after the last.
+
+    Args:
+        workers, use_multiprocessing, max_queue_size: kept for Keras' sake: batches are made one after another.
+    """
+
+    def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10) -> None:
+        self.workers, self.use_multiprocessing, self.max_queue_size = workers, use_multiprocessing, max_queue_size
+
+    def __len__(self) -> int:
+        """How many batches there are."""
+        raise NotImplementedError(f"{type(self).__name__} needs `__len__`, which returns how many batches there are.")
+
+    def __getitem__(self, index: int) -> Any:
+        """A batch: an array, or a tuple (x,), (x, y) or (x, y, sample_weight)."""
+        raise NotImplementedError(f"{type(self).__name__} needs `__getitem__`, which returns the batch at an index.")
+
+
+Sequence = PyDataset  # its old name
 
 
 def pad_sequences(

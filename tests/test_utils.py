@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
@@ -112,3 +113,27 @@ def test_refuses(call: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error) as caught:
         call()
     assert text in str(caught.value)
+
+
+class Rows(utils.PyDataset):
+    def __init__(self, x: Any, size: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.x, self.size = x, size
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.x) / self.size)
+
+    def __getitem__(self, index: int) -> Any:
+        rows = self.x[index * self.size : (index + 1) * self.size]
+        return rows, rows.sum(axis=1, keepdims=True)
+
+
+def test_batches_by_their_places(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(10, 3)).astype("float32")
+    model = numba_rnn.Sequential([layers.Dense(1, kernel_initializer="ones")])
+    np.testing.assert_array_equal(model.predict(Rows(x, 4, workers=2), verbose=0), model.predict(x, verbose=0))
+    model.compile(loss="mse")
+    assert model.evaluate(Rows(x, 4), verbose=0) == pytest.approx(0, abs=1e-10)
+    assert utils.Sequence is utils.PyDataset
+    with pytest.raises(NotImplementedError, match="PyDataset needs `__len__`"):
+        len(utils.PyDataset())
