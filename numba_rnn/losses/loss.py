@@ -10,6 +10,7 @@ import numpy as np
 from numba_rnn._typing import Array
 from numba_rnn.layers.masks import get_mask, without_mask
 from numba_rnn.losses.reduction import as_float, check_reduction, reduce_weighted, same_rank
+from numba_rnn.ops.dtypes import standardize_dtype
 from numba_rnn.ops.logits import carried
 from numba_rnn.ops.naming import snake_case, unique_name
 from numba_rnn.ops.tree import map_structure
@@ -24,7 +25,7 @@ class Loss:
         name: made from the class if None.
         reduction: `"sum_over_batch_size"` or `"mean"` (over all values), `"sum"`, `"mean_with_sample_weight"` (over the weights),
             None or `"none"` for all values.
-        dtype: what it computes in, float32 if None.
+        dtype: what it computes in, `floatx()` if None.
 
     Raises:
         ValueError: another reduction.
@@ -36,7 +37,7 @@ class Loss:
     def __init__(self, name: str | None = None, reduction: Any = "sum_over_batch_size", dtype: Any = None) -> None:
         self.name = name or unique_name(snake_case(type(self).__name__))
         self.reduction = check_reduction(reduction)
-        self.dtype = np.dtype(dtype or "float32").name
+        self.dtype = standardize_dtype(dtype)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss.

@@ -13,6 +13,7 @@ from numba_rnn.errors import ShapeError
 from numba_rnn.layers.masks import get_mask, without_mask
 from numba_rnn.layers.weight import Weight
 from numba_rnn.losses.reduction import apply_mask, as_float, divide_no_nan, same_rank
+from numba_rnn.ops.dtypes import standardize_dtype
 from numba_rnn.ops.logits import carried
 from numba_rnn.ops.naming import snake_case, unique_name
 
@@ -25,7 +26,7 @@ class Metric:
     A subclass makes its numbers with `add_variable` and overrides `update_state` and `result`.
 
     Args:
-        dtype: what results are in, float32 if None. The library's own metrics add up in float64.
+        dtype: what results are in, `floatx()` if None. The library's own metrics add up in float64.
         name: made from the class if None.
     """
 
@@ -34,7 +35,7 @@ class Metric:
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         self.name = name or unique_name(snake_case(type(self).__name__))
-        self.dtype = np.dtype(dtype or "float32").name
+        self.dtype = standardize_dtype(dtype)
         self._variables: list[Weight] = []
 
     def add_variable(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from numba_rnn import losses
+from numba_rnn.config import settings
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.masks import set_mask
 
@@ -86,3 +87,9 @@ def test_names() -> None:
             losses.get(wrong)
     with pytest.raises(ValueError, match=r"Invalid value for argument `reduction`.*reduction=average"):
         losses.MeanSquaredError(reduction="average")
+
+
+def test_losses_are_computed_in_floatx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "floatx", "float64")
+    assert losses.MeanSquaredError()(np.zeros((1, 1)), np.full((1, 1), 0.1)) == pytest.approx(0.01, rel=1e-15)
+    assert losses.MeanSquaredError(dtype="float32")(np.zeros((1, 1)), np.full((1, 1), 0.1)).dtype == np.float32

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from numba_rnn import metrics
+from numba_rnn.config import settings
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.masks import set_mask
 
@@ -184,3 +185,11 @@ def test_shapes_that_do_not_fit() -> None:
     ):
         with pytest.raises(ShapeError, match="one class for each row"):
             metric(np.ones((3, 2, 4)), np.ones((2, 4)))
+
+
+def test_results_are_in_floatx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "floatx", "float64")
+    metric, single = metrics.Mean(), metrics.Mean(dtype="float32")
+    for mean in (metric, single):
+        mean.update_state([0.1, 0.2])
+    assert (metric.result().dtype, single.result().dtype) == (np.float64, np.float32)
