@@ -210,9 +210,9 @@ class Layer(Introspective, Weighted):
     def _needs_no_checks(self) -> bool:
         """Whether the only argument of a call, a plain array of the right rank, may go straight to `call`."""
         training = signature_of(type(self).call).parameters.get("training")
-        own_masks = type(self).compute_mask.__module__.split(".")[0] == __name__.split(".")[0]
         sized = self.checks_sizes or all(one is None or one.is_about_rank for one in flatten(self.input_spec))
-        return self.built and own_masks and sized and not (training is not None and training.default is True)
+        trains_unasked = training is not None and training.default is True
+        return self.built and sized and is_ours(type(self).compute_mask) and not trains_unasked
 
     def _warn_of_lost_mask(self) -> None:
         warnings.warn(
