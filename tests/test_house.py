@@ -60,7 +60,12 @@ def test_imports_run_downwards() -> None:
     [
         ("downwards", "cells/lstm.py", "import numba_rnn.dispatch", "numba_rnn.cells.lstm -> numba_rnn.dispatch"),
         ("downwards", "errors.py", "import numba_rnn.config", "numba_rnn.errors -> numba_rnn.config"),
-        ("downwards", "config/process.py", "import numba_rnn.progress", "numba_rnn.config.process -> numba_rnn.progress"),
+        (
+            "downwards",
+            "config/process.py",
+            "import numba_rnn.progress",
+            "numba_rnn.config.process -> numba_rnn.progress",
+        ),
         ("downwards", "unplaced.py", "x = 1", "numba_rnn.unplaced"),
         ("kernels", "functional.py", "import numba_rnn.kernels.reference", "functional -> numba_rnn.kernels.reference"),
         ("backends", "kernels/reference.py", "import numba_rnn.kernels.cpu", "reference -> numba_rnn.kernels.cpu"),
