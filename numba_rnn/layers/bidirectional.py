@@ -97,9 +97,8 @@ class Bidirectional(Layer):
                     "Forward layer and backward layer are expected to have the same value for attribute "
                     f'"{key}", got "{ahead}" for forward layer and "{back}" for backward layer'
                 )
-        sizes = [
-            getattr(one, "output_size", 1) for one in (forward, backward)
-        ]  # a single unit goes with any number of them
+        # A single unit goes with any number of them.
+        sizes = [getattr(one, "output_size", 1) for one in (forward, backward)]
         if self.merge_mode in {"sum", "mul", "ave"} and len({*sizes} - {1}) > 1:
             raise ValueError(
                 f'merge_mode="{self.merge_mode}" needs as many units in both layers. Received: {sizes[0]} forward, {sizes[1]} '

@@ -12,7 +12,7 @@ from numba_rnn.ops.logits import LogitsArray
 from numba_rnn.ops.symbolic import SymbolicTensor
 from numba_rnn.ops.tree import flatten
 
-__all__ = ["InputSpec", "as_tensor", "cast", "check_spec"]
+__all__ = ["AT_LEAST_ONE", "InputSpec", "as_tensor", "cast", "check_spec"]
 
 
 class InputSpec:
@@ -75,6 +75,9 @@ class InputSpec:
     def __repr__(self) -> str:
         kept = {k: getattr(self, k) for k in ("dtype", "shape", "ndim", "max_ndim", "min_ndim", "axes")}
         return f"InputSpec({', '.join(f'{k}={v}' for k, v in kept.items() if v)})"
+
+
+AT_LEAST_ONE = InputSpec(min_ndim=1)  # for layers that have no `input_spec` with Keras, and yet need a batch
 
 
 def check_spec(spec: Any, inputs: Any, layer_name: str) -> None:

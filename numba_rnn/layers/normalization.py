@@ -11,14 +11,12 @@ from numba_rnn._typing import Array
 from numba_rnn.config import epsilon as tiny
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
-from numba_rnn.layers.input_spec import InputSpec, check_spec
+from numba_rnn.layers.input_spec import AT_LEAST_ONE, InputSpec, check_spec
 from numba_rnn.layers.registry import register
 from numba_rnn.layers.weight import Weight
 from numba_rnn.ops.symbolic import SymbolicTensor
 
 __all__ = ["BatchNormalization", "LayerNormalization"]
-
-AT_LEAST_ONE = InputSpec(min_ndim=1)
 
 
 class _Normalization(Layer):

@@ -10,13 +10,11 @@ import numpy as np
 from numba_rnn._typing import Array
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
-from numba_rnn.layers.input_spec import InputSpec, check_spec
+from numba_rnn.layers.input_spec import AT_LEAST_ONE, InputSpec, check_spec
 from numba_rnn.layers.pooling import channels
 from numba_rnn.layers.registry import register
 
 __all__ = ["Flatten", "Permute", "RepeatVector", "Reshape"]
-
-AT_LEAST_ONE = InputSpec(min_ndim=1)
 
 
 @register

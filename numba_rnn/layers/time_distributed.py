@@ -12,15 +12,13 @@ from numba_rnn.custom import is_ours
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.calling import signature_of
-from numba_rnn.layers.input_spec import InputSpec, check_spec
+from numba_rnn.layers.input_spec import AT_LEAST_ONE, check_spec
 from numba_rnn.layers.registry import register
 from numba_rnn.layers.serialization import passes_masks
 from numba_rnn.ops.symbolic import SymbolicTensor
 from numba_rnn.ops.tree import flatten, map_structure
 
 __all__ = ["TimeDistributed"]
-
-AT_LEAST_ONE = InputSpec(min_ndim=1)
 
 
 @register
