@@ -21,6 +21,7 @@ from numba_rnn import (
     metrics,
     models,
     ops,
+    optimizers,
     preprocessing,
     random,
     regularizers,
@@ -46,7 +47,7 @@ __all__ = [
     "DTypeError", "DTypePolicy", "DeviceError", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss",
     "Metric", "Model", "ModelFileError", "Operation", "Regularizer", "Sequential", "ShapeError", "Variable", "__version__",
     "activations", "backend", "config", "constraints", "device", "initializers", "layers", "load_model", "losses", "metrics",
-    "models", "name_scope", "ops", "preprocessing", "random", "regularizers", "saving", "set_threads", "utils",
+    "models", "name_scope", "ops", "optimizers", "preprocessing", "random", "regularizers", "saving", "set_threads", "utils",
 ]  # fmt: skip
 
 # Importing the loaders imports h5py: only a program that reads files pays for it.

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from numba_rnn import optimizers
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.calling import added_losses, loss_scope
 from numba_rnn.layers.masks import without_mask
@@ -19,12 +20,6 @@ from numba_rnn.ops.logits import keeping_logits
 from numba_rnn.ops.tree import flatten, map_structure
 
 __all__ = ["Running"]
-
-OPTIMIZERS = (
-    "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lion", "lossscaleoptimizer", "muon", "nadam", "rmsprop",
-    "schedulefreeadamw", "sgd",
-)  # fmt: skip
-
 
 class Running:
     """`predict`, `compile` and `evaluate`, for something that is called with inputs and returns outputs.
@@ -120,11 +115,11 @@ class Running:
             ValueError: an unknown name; losses, weights and metrics that do not go together.
         """
         names = self._inputs_and_names()[1]
-        optimizer = _check_optimizer(optimizer)
+        made = optimizers.get(optimizer)
         compiled_loss = None if loss is None else CompiledLoss(loss, loss_weights, names)
         asked = metrics is not None or weighted_metrics is not None
         compiled_metrics = CompiledMetrics(metrics, weighted_metrics, names) if asked else None
-        self.optimizer, self.loss, self.compiled = optimizer, loss, True
+        self.optimizer, self.loss, self.compiled = made, loss, True
         self._compiled_loss, self._compiled_metrics = compiled_loss, compiled_metrics
         self._loss_tracker = Mean(name="loss")
         given = {"optimizer": optimizer, "loss": loss, "loss_weights": loss_weights, "metrics": metrics}
@@ -306,14 +301,3 @@ def _python(value: Any) -> Any:
 def _no_callbacks(callbacks: Any) -> None:
     if callbacks:
         raise ValueError(f"Callbacks are not called yet. Leave `callbacks` out. Received: {callbacks!r:.200}.")
-
-
-def _check_optimizer(optimizer: Any) -> Any:
-    """`optimizer` itself: it is kept, not used.
-
-    Raises:
-        ValueError: a name that Keras does not know.
-    """
-    if isinstance(optimizer, str) and optimizer.lower() not in OPTIMIZERS:
-        raise ValueError(f"Could not interpret optimizer identifier: {optimizer}. Known: {', '.join(OPTIMIZERS)}.")
-    return optimizer
