@@ -140,19 +140,19 @@ def scan(
     mask: Array | None = None,
     initial_state: tuple[Array, ...] | None = None,
     options: ScanOptions = ScanOptions(),  # noqa: B008 (frozen)
-) -> tuple[Array, tuple[Array, ...]]:
+) -> tuple[Array, Array]:
     """Run a cell over whole sequences.
 
     Args:
         cell: what `prepare` returned.
         x: (B, T, D), cast to the cell's dtype; T at least 1.
         mask: (B, T), true where a step counts: a step that does not keeps every state and repeats the last output.
-        initial_state: S arrays (B, H), or None for zeros.
+        initial_state: S arrays (B, H), or one array (S, B, H), or None for zeros.
         options: direction and outputs.
 
     Returns:
         The output, (B, T, H) in processing order with `return_sequences`, otherwise (B, H) of the last step processed; and the
-        S last states, each (B, H). Source: Keras' `RNN.call`, its TensorFlow backend.
+        S last states as one array, (S, B, H). Source: Keras' `RNN.call`, its TensorFlow backend.
 
     Raises:
         ShapeError: x, mask or a state does not fit, or T is 0.
@@ -196,8 +196,8 @@ def _plain(x: Array, dtype: np.dtype[Any]) -> Array:
 
 def _checked_state(cell: Cell, initial_state: Any, B: int) -> tuple[Array, ...]:
     names = cell.recurrence.spec.states
-    if isinstance(initial_state, np.ndarray) and initial_state.ndim == 2:
-        initial_state = (initial_state,)
+    if isinstance(initial_state, np.ndarray):
+        initial_state = (initial_state,) if initial_state.ndim == 2 else tuple(initial_state)
     if not isinstance(initial_state, (tuple, list)) or len(initial_state) != len(names):
         n = len(initial_state) if isinstance(initial_state, (tuple, list)) else type(initial_state).__name__
         count = "1 array" if len(names) == 1 else f"{len(names)} arrays"
@@ -221,7 +221,7 @@ def simple_rnn(
     mask: Array | None = None,
     initial_state: Any = None,
     **options: bool,
-) -> tuple[Array, tuple[Array, ...]]:
+) -> tuple[Array, Array]:
     """SimpleRNN over x (B, T, D): kernel (D, H), recurrent_kernel (H, H), bias (H,). See `scan` for the rest."""
     cell = prepare(SIMPLE_RNN, kernel, recurrent_kernel, bias, activation=activation)
     return scan(cell, x, mask, initial_state, ScanOptions(**options))
@@ -238,7 +238,7 @@ def lstm(
     mask: Array | None = None,
     initial_state: Any = None,
     **options: bool,
-) -> tuple[Array, tuple[Array, ...]]:
+) -> tuple[Array, Array]:
     """LSTM over x (B, T, D): kernel (D, 4*H), blocks i, f, c, o; recurrent_kernel (H, 4*H); bias (4*H,). See `scan`."""
     names = {"activation": activation, "recurrent_activation": recurrent_activation}
     return scan(prepare(LSTM, kernel, recurrent_kernel, bias, **names), x, mask, initial_state, ScanOptions(**options))
@@ -256,7 +256,7 @@ def gru(
     mask: Array | None = None,
     initial_state: Any = None,
     **options: bool,
-) -> tuple[Array, tuple[Array, ...]]:
+) -> tuple[Array, Array]:
     """GRU over x (B, T, D): kernel (D, 3*H), blocks z, r, h; recurrent_kernel (H, 3*H); bias (3*H,) or (2, 3*H)."""
     spec = GRU if reset_after else GRU_RESET_BEFORE
     names = {"activation": activation, "recurrent_activation": recurrent_activation}

@@ -87,7 +87,7 @@ class Backend(Protocol):
 
     def scan(
         self, prepared: Any, x: Array, mask: Array | None, initial_state: tuple[Array, ...] | None, options: ScanOptions
-    ) -> tuple[Array, tuple[Array, ...]]:
+    ) -> tuple[Array, Array]:
         """Run the whole sequence.
 
         Args:
@@ -98,7 +98,7 @@ class Backend(Protocol):
             options: direction and outputs.
 
         Returns:
-            The output, (B, T, H) in processing order or (B, H), and the S last states, each (B, H).
+            The output, (B, T, H) in processing order or (B, H), and the last states (S, B, H).
         """
         ...
 

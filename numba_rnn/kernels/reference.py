@@ -43,7 +43,7 @@ class Reference:
         mask: Array | None,
         initial_state: tuple[Array, ...] | None,
         options: ScanOptions,
-    ) -> tuple[Array, tuple[Array, ...]]:
+    ) -> tuple[Array, Array]:
         """One step after another; see `Backend.scan`."""
         recurrence, w = prepared
         spec = recurrence.spec
@@ -65,7 +65,7 @@ class Reference:
                 states = tuple(np.where(m, n, s) for n, s in zip(new, states, strict=True))
             outputs[:, step] = y
         kept = outputs if options.return_sequences else y
-        return kept.astype(recurrence.dtype), tuple(s.astype(recurrence.dtype) for s in states)
+        return kept.astype(recurrence.dtype), np.stack(states).astype(recurrence.dtype)
 
     def prepare_linear(self, kernel: Array, bias: Array) -> tuple[Array, Array]:
         """The weights in float64."""

@@ -274,7 +274,7 @@ class RNN(Layer):
 
 def _scan(
     cell: RecurrentCell, x: Any, initial_state: Any, mask: Any, training: bool, options: ScanOptions
-) -> tuple[Array, tuple[Array, ...]]:
+) -> tuple[Array, Array]:
     if training and x.shape[1]:
         x = cell.drop(x, x[:, 0])
     return functional.scan(cell.prepared(), x, mask, initial_state, options)

@@ -35,7 +35,7 @@ def make_states(initial: Any, dtype: str) -> Any:
 
 def carry_states(states: Any, values: Any) -> None:
     """Give each state the value at its place."""
-    for state, value in zip(flatten(states), flatten(values), strict=True):
+    for state, value in zip(flatten(states), flatten(list(values)), strict=True):
         state.carry(value)
 
 

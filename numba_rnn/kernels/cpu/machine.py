@@ -70,7 +70,7 @@ class Prepared:
     Attributes:
         recurrence: what kind of recurrence it is.
         packed: its weights in panels.
-        H: units.
+        H, width: units, and gates times units.
         tall: rows of the tallest tile, which threads share batches by.
         cached_steps: how many steps of one row half of the second-level cache holds, their inputs projected.
         no_mask, no_state: what the kernel takes for None.
@@ -80,6 +80,7 @@ class Prepared:
     recurrence: Recurrence
     packed: PackedWeights
     H: int
+    width: int
     tall: int
     cached_steps: int
     no_mask: Array
@@ -100,11 +101,11 @@ class Prepared:
         r = self.recurrence
         with _building:
             kernel = _scan_kernel(*self.key, parallel)
-        x = y = last = np.empty((0, 0, 0), r.dtype)
+        x = last = np.empty((0, 0, 0), r.dtype)
+        y = np.empty((0, 0), r.dtype)
         activations, how = f"{r.activation}, {r.recurrent_activation}", "several threads" if parallel else "one thread"
         what = f"{r.spec.name} ({activations}) {r.dtype} on {how}"
-        compile_for(kernel, what, x, self.no_mask, self.no_state, *self.packed, y, last, 0, 1, 1, 1)
-        return kernel
+        return compile_for(kernel, what, x, self.no_mask, self.no_state, *self.packed, y, last, 0, 1, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,7 @@ class CPU:
             recurrence=recurrence,
             packed=packed,
             H=weights.recurrent_kernel.shape[0],
+            width=weights.recurrent_kernel.shape[1],
             tall=tile_shape(vector, G).tall,
             cached_steps=l2_bytes() // 2 // step_bytes,
             no_mask=np.zeros((0, 0), np.bool_),
@@ -165,26 +167,24 @@ class CPU:
         mask: Array | None,
         initial_state: tuple[Array, ...] | None,
         options: ScanOptions,
-    ) -> tuple[Array, tuple[Array, ...]]:
+    ) -> tuple[Array, Array]:
         """Run the whole sequence; see `Backend.scan`."""
-        B, T, D = x.shape
-        H, S, G = prepared.H, len(prepared.no_state), prepared.packed.bias.shape[1]
-        y = np.empty((B, T if options.return_sequences else 1, H), x.dtype)  # one rank, or there would be two kernels
-        last = np.empty((S, B, H), x.dtype)
-        block, workers = threads.split(B, B * T * (D + H) * G * H, prepared.tall)
-        chunk = 1 if T == 1 else min(T, max(1, prepared.cached_steps // block))
+        p = prepared
+        (B, T, D), H, dtype = x.shape, p.H, p.recurrence.dtype
+        y = np.empty((B, T, H) if options.return_sequences else (B, H), dtype)
+        last = np.empty((len(p.no_state), B, H), dtype)
+        block, workers = threads.split(B, B * T * (D + H) * p.width, p.tall)
         args = (
-            x,
-            prepared.no_mask if mask is None else mask,
-            prepared.no_state if initial_state is None else initial_state,
-            *prepared.packed, y, last, options.flags, chunk, block, workers,
+            x, p.no_mask if mask is None else mask, p.no_state if initial_state is None else initial_state, *p.packed,
+            y.reshape(-1, H) if options.return_sequences else y, last,
+            options.flags, 1 if T == 1 else min(T, max(1, p.cached_steps // block)), block, workers,
         )  # fmt: skip
         if workers == 1:
-            prepared.serial(*args)
+            p.serial(*args)
         else:
             with threads.parallel_region() as allowed:
-                (prepared.parallel if allowed else prepared.serial)(*args)
-        return y if options.return_sequences else y[:, 0], tuple(last)
+                (p.parallel if allowed else p.serial)(*args)
+        return y, last
 
     def prepare_linear(self, kernel: Array, bias: Array) -> PreparedLinear:
         """Pack the weights and compile the kernel, or take it from the disk cache."""
@@ -193,8 +193,7 @@ class CPU:
             run = _linear_kernel(lanes, vector_bytes())
         w, b = pack_matrix(kernel, 1, lanes), pack_bias(bias, 1, lanes)
         x = y = np.empty((0, 0), kernel.dtype)
-        compile_for(run, f"linear {kernel.dtype}", x, w, b, y)
-        return PreparedLinear(w, b, kernel.shape[1], run)
+        return PreparedLinear(w, b, kernel.shape[1], compile_for(run, f"linear {kernel.dtype}", x, w, b, y))
 
     def linear(self, prepared: PreparedLinear, x: Array) -> Array:
         """`x @ kernel + bias` by the register tile."""

@@ -94,7 +94,7 @@ def build_scan(fingerprint, parallel, lanes, gates, first, states, extra, shape,
 
     run(x, mask, initial, w, bias, first_w, first_b, rest_w, rest_b, p, y, last, flags, chunk, block, workers)
         x (B, T, D); mask bool (B, T) or empty; initial: S arrays (B, H) or empty; packed weights (`pack.PackedWeights`);
-        y (B, T, H) or (B, 1, H), written; last (S, B, H), written; chunk: steps projected at once; block: rows a worker takes.
+        y (B*T, H) or (B, H), written; last (S, B, H), written; chunk: steps projected at once; block: rows a worker takes.
     Returns the fingerprint it was compiled with, plus one where parallel.
     """
     tall, short, panels, row_panels = shape.tall, shape.short, shape.panels, shape.row_panels

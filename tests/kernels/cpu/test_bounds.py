@@ -38,7 +38,7 @@ for name in ("lstm", "gru_reset_before"):
             y, last = scan(cell, x, mask, state, options)
             _, prepared = cell.prepared()
             for chunk in (1, 2, T):
-                y2, last2 = guarded(y.reshape(B, -1, H) * 0), guarded(np.zeros((S, B, H), "f4"))
+                y2, last2 = guarded(y.reshape(-1, H) * 0), guarded(np.zeros((S, B, H), "f4"))
                 packed = (guarded(a) if a.size else a for a in prepared.packed)
                 inputs = guarded(x), guarded(mask), tuple(map(guarded, state))
                 prepared.serial(*inputs, *packed, y2, last2, options.flags, chunk, B, 1)

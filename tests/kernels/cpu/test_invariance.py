@@ -43,8 +43,8 @@ def test_chunks_and_blocks(rng, parallel, backwards):
             n = len(x[rows])
             part = np.empty((2, n, 37), "float32")
             kernel, workers = (prepared.parallel, -(-B // block)) if parallel else (prepared.serial, 1)
-            kernel(x[rows], mask[rows], tuple(s[rows] for s in state), *prepared.packed, y[rows], part, options.flags, chunk,
-                   min(block, n), workers)  # fmt: skip
+            kernel(x[rows], mask[rows], tuple(s[rows] for s in state), *prepared.packed, y[rows].reshape(-1, 37), part,
+                   options.flags, chunk, min(block, n), workers)  # fmt: skip
             last[:, rows] = part
         assert_equal((y, tuple(last)), want)
 

@@ -7,7 +7,8 @@ from numba_rnn import functional, progress
 from numba_rnn.cells import CELLS, GRU, LSTM
 from numba_rnn.kernels.backend import ScanOptions
 from numba_rnn.kernels.cpu import CPU
-from numba_rnn.kernels.cpu.machine import _scan_kernel
+from numba_rnn.kernels.cpu.host import lanes_of, vector_bytes
+from numba_rnn.kernels.cpu.machine import _linear_kernel, _scan_kernel
 from numba_rnn.ops.activations import ELEMENTWISE, ROW_WISE
 
 
@@ -28,7 +29,7 @@ def test_options_do_not_compile_another_kernel(rng):
             options = ScanOptions(bool(bits & 1), bool(bits & 2), bool(bits & 4))
             functional.scan(cell, x, rng.random((B, T)) < 0.5, (x[:, 0, :1].repeat(5, 1),), options)
             functional.scan(cell, x, None, None, options)
-    assert len(prepared.serial.signatures) == 1
+    assert len(_scan_kernel(*prepared.key, False).signatures) == 1
 
 
 def test_layers_of_one_kind_share_a_kernel(rng):
@@ -36,7 +37,7 @@ def test_layers_of_one_kind_share_a_kernel(rng):
         functional.prepare(LSTM, *(rng.standard_normal(s).astype("float32") for s in ((D, 4 * H), (H, 4 * H))))
         for D, H in ((3, 5), (7, 40))
     ]
-    first, second = (cell.prepared()[1].serial for cell in cells)
+    first, second = (_scan_kernel(*cell.prepared()[1].key, False) for cell in cells)
     assert first is second
 
 
@@ -79,7 +80,7 @@ def test_linear_keeps_its_packed_weights(rng):
     np.testing.assert_array_equal(linear(x), y)
     assert linear._prepared["cpu"][1].kernel is packed
     np.testing.assert_allclose(y, x @ w + b, atol=1e-5)
-    run = linear._prepared["cpu"][1].run
+    run = _linear_kernel(lanes_of(w.dtype), vector_bytes())
     before = len(run.signatures)
     linear(np.zeros((0, 4), "float32"))
     assert len(run.signatures) == before == len({sig[0].dtype for sig in run.signatures})

@@ -182,7 +182,7 @@ def test_nothing_is_written_past_the_output(rng):
     y = guarded[: 3 * 4 * 5].reshape(3, 4, 5)
     last = np.empty((2, 3, 5), np.float32)
     flags = ScanOptions(return_sequences=True).flags
-    prepared.serial(x, prepared.no_mask, prepared.no_state, *prepared.packed, y, last, flags, 4, 3, 1)
+    prepared.serial(x, prepared.no_mask, prepared.no_state, *prepared.packed, y.reshape(-1, 5), last, flags, 4, 3, 1)
     assert (guarded[3 * 4 * 5 :] == 7).all()
     np.testing.assert_array_equal(y, scan(cell, x, options=ScanOptions(return_sequences=True))[0])
     assert backend.name == "cpu"

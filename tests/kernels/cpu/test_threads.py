@@ -135,6 +135,6 @@ def test_the_parallel_kernel_is_not_the_serial_one_from_the_cache(rng):
 
     cell = functional.prepare(SIMPLE_RNN, *(rng.standard_normal(s).astype("float32") for s in ((4, 5), (5, 5))))
     _, prepared = cell.prepared()
-    x, y, last = (np.zeros(s, "float32") for s in ((1, 1, 4), (1, 1, 5), (1, 1, 5)))
+    x, y, last = (np.zeros(s, "float32") for s in ((1, 1, 4), (1, 5), (1, 1, 5)))
     args = (x, prepared.no_mask, prepared.no_state, *prepared.packed, y, last, ScanOptions().flags, 1, 1, 1)
     assert prepared.parallel(*args) == prepared.serial(*args) + 1
