@@ -183,7 +183,8 @@ def step_mask(mask: Any, B: int, T: int) -> Array:
     mask = np.asarray(mask)
     if mask.ndim == 3 and mask.shape[2] == 1:
         mask = mask[:, :, 0]
-    check_shape("mask", mask, "B T", "A mask has one entry a row and step.", B=B, T=T)
+    if mask.shape != (B, T):
+        check_shape("mask", mask, "B T", "A mask has one entry a row and step.", B=B, T=T)
     return _plain(mask, np.dtype(np.bool_))
 
 
@@ -207,7 +208,8 @@ def _checked_state(cell: Cell, initial_state: Any, B: int) -> tuple[Array, ...]:
         )
     checked = tuple(_plain(s, cell.recurrence.dtype) for s in initial_state)
     for name, s in zip(names, checked, strict=True):
-        check_shape(f"initial_state {name}", s, "B H", "States have one row a sequence.", B=B, H=cell.H)
+        if s.shape != (B, cell.H):
+            check_shape(f"initial_state {name}", s, "B H", "States have one row a sequence.", B=B, H=cell.H)
     return checked
 
 
