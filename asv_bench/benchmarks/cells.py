@@ -1,66 +1,93 @@
-"""Every cell by shapes, on every backend: the time of one call and, beside it, the error against the float64 oracle."""
+"""The suite by families: a call's time, the ratio to the best peer, the fraction of the limit, the error.
+
+`NUMBA_RNN_BENCH_QUICK=1 asv run --quick -E existing` takes one case a family. asv gives every case a process of its own, which
+peers that read their threads once a process need. For the README's tables the report measures the same in two processes.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-import numpy as np
+from . import limits
+from .common import largest_difference, oracle, ours
+from .compare import OURS, best_peer, compare, ratio
+from .shapes import FAMILIES, QUICK, THREADS, named
+from .timing import best
 
-from numba_rnn import config, functional
-from numba_rnn.functional import ScanOptions
+SECONDS = 0.05 if os.environ.get(QUICK) else 0.5  # a side
 
-from .common import BACKENDS, prepared, sequences
-
-CELLS = ["simple_rnn", "lstm", "gru"]
-OPTIONS = ScanOptions(return_sequences=True)
+Rates = dict[int, dict[str, float]]
 
 
-class _Scan:
-    """One call of `functional.scan`, all outputs kept. Subclasses give the shapes, `setup` pays for compiling."""
+class _Family:
+    """Subclasses name the family; `setup` pays for compiling."""
 
-    param_names = ("backend", "cell", "B", "H")
-    T: int
-    D: int
+    family: str
+    param_names = ("case", "threads")
+    timeout = 600
 
-    def setup(self, backend: str, cell: str, B: int, H: int) -> None:
-        D = self.D or H
-        self.x = sequences(B, self.T, D)
-        self.oracle = prepared(cell, D, H, "reference")
-        self.cell = prepared(cell, D, H, backend)
-        self.scan()
+    def __init_subclass__(cls) -> None:
+        cls.params = ([case.name for case in FAMILIES[cls.family]], THREADS)
 
-    def scan(self) -> Any:
-        return functional.scan(self.cell, self.x, options=OPTIONS)
+    def setup_cache(self) -> Rates:
+        """The machine's limits, measured once a run."""
+        return {threads: limits.measure(threads) for threads in THREADS}
 
-    def time_scan(self, *_: Any) -> None:
-        self.scan()
+    def setup(self, rates: Rates, name: str, threads: int) -> None:
+        self.case = named(self.family, name)
+        self.call = ours(self.case, threads)
+        self.call()
+
+    def time_call(self, *_: Any) -> None:
+        self.call()
+
+    def track_ratio(self, rates: Rates, name: str, threads: int) -> float:
+        """The best peer's time over ours."""
+        row = compare(self.case, threads, SECONDS, rates[threads])
+        if row["failed"]:
+            raise AssertionError(row["failed"])
+        if best_peer(row) is None:
+            raise NotImplementedError(f"no peer: {row['skipped']}")
+        return ratio(row)
+
+    def track_fraction(self, rates: Rates, name: str, threads: int) -> float:
+        """The limit over our time."""
+        return limits.limit(self.case, rates[threads])[0] / best([self.call], SECONDS)[0]
 
     def track_error(self, *_: Any) -> float:
-        """The largest absolute difference."""
-        y, _ = self.scan()
-        with config.device("reference"):
-            want, _ = functional.scan(self.oracle, self.x, options=OPTIONS)
-        return float(np.abs(y - want).max())
+        """The largest absolute difference from float64."""
+        y = self.call()
+        return largest_difference(self.case, y, oracle(self.case))
 
-    track_error.unit = "absolute"
-
-
-class Stream(_Scan):
-    """One step, as a stream of frames is processed; D = H."""
-
-    params = (BACKENDS, CELLS, [1, 16, 256], [32, 128, 256])
-    T, D = 1, 0
+    track_ratio.unit = f"times the best peer's speed ({OURS} above 1)"  # type: ignore[attr-defined]
+    track_fraction.unit = "of the limit"  # type: ignore[attr-defined]
+    track_error.unit = "absolute"  # type: ignore[attr-defined]
 
 
-class Sequences(_Scan):
-    """A hundred steps."""
-
-    params = (BACKENDS, CELLS, [1, 8, 32, 128], [128])
-    T, D = 100, 64
+class Stream(_Family):
+    family = "stream"
 
 
-class DeepBench(_Scan):
-    """DeepBench's inference shapes, with the input's product; D = H."""
+class DeepBench(_Family):
+    family = "deepbench"
 
-    params = (BACKENDS, CELLS, [1, 4], [512])
-    T, D = 25, 0
+
+class Batches(_Family):
+    family = "batches"
+
+
+class Tiny(_Family):
+    family = "tiny"
+
+
+class Bidirectional(_Family):
+    family = "bidirectional"
+
+
+class Stacks(_Family):
+    family = "stacks"
+
+
+class Masked(_Family):
+    family = "masked"
