@@ -303,6 +303,8 @@ class Linear:
             backend = dispatch.get(name)
             ready = self._prepared[name] = backend, backend.prepare_linear(self.kernel, self.bias)
         backend, prepared = ready
+        if x.ndim == 2:
+            return backend.linear(prepared, _plain(x, self.kernel.dtype))
         rows = math.prod(x.shape[:-1])  # spelt out: with D = 0, -1 could be anything
         return backend.linear(prepared, _plain(x, self.kernel.dtype).reshape(rows, D)).reshape(*x.shape[:-1], H)
 

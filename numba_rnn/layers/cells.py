@@ -156,6 +156,7 @@ class RecurrentCell(DropoutRNNCell, Layer):
             )
         is_list = isinstance(states, (list, tuple))
         states = tuple(states) if is_list else (states,)
+        new: Any
         if training and self.drops_each_gate:
             output, new = self._step_with_dropout(np.asarray(inputs, self.dtype), states)
         else:

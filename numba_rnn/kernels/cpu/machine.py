@@ -17,7 +17,7 @@ from numba_rnn.kernels.cpu import threads
 from numba_rnn.kernels.cpu.host import l2_bytes, lanes_of, tile_shape, vector_bytes
 from numba_rnn.kernels.cpu.jit import compile_for
 from numba_rnn.kernels.cpu.ops import ACTIVATIONS
-from numba_rnn.kernels.cpu.pack import PackedWeights, aligned, pack_bias, pack_matrix, pack_weights
+from numba_rnn.kernels.cpu.pack import PackedWeights, pack_bias, pack_matrix, pack_weights
 from numba_rnn.kernels.cpu.product import build_linear
 from numba_rnn.kernels.cpu.scan import build_scan
 from numba_rnn.kernels.fingerprint import fingerprint
@@ -197,7 +197,6 @@ class CPU:
 
     def linear(self, prepared: PreparedLinear, x: Array) -> Array:
         """`x @ kernel + bias` by the register tile."""
-        w = prepared.kernel
-        padded = aligned((len(x), w.shape[0] * w.shape[3]), x.dtype)
-        prepared.run(x, w, prepared.bias, padded)
-        return np.ascontiguousarray(padded[:, : prepared.H])
+        y = np.empty((len(x), prepared.H), x.dtype)
+        prepared.run(x, prepared.kernel, prepared.bias, y)
+        return y

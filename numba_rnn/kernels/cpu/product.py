@@ -1,15 +1,27 @@
 """Matrix products of many rows with packed weights, cut into register tiles."""
 
+import numpy as np
 from numba.extending import register_jitable
 
 from numba_rnn.kernels.cpu.jit import kernel, literal_jitable
+from numba_rnn.kernels.cpu.simd import load_tuple, store
 from numba_rnn.kernels.cpu.tile import tile
 
-__all__ = ["build_linear", "product"]
+__all__ = ["build_linear", "product", "workspace"]
 
 # k-rows of a panel that row tiles pass over in turn: 128 KiB for four gates of 16 lanes, which the second-level cache keeps.
 # Measured on Zen 4 at H 512 and 1024, B 4 to 32: 256 is 2 to 4 % slower, 128 and 64 up to 30 %.
 K_BLOCK = 512
+
+ROWS = 256  # of a product whose outputs are no whole vectors, at once: its workspace stays in the cache (a guess)
+
+
+@register_jitable
+def workspace(size, like):
+    """`size` elements that start on a cache line: the array and the offset of the first."""
+    line = 64 // like.itemsize
+    raw = np.empty(size + line, like.dtype)
+    return raw, (-raw.ctypes.data % 64) // like.itemsize
 
 
 @register_jitable
@@ -55,13 +67,25 @@ def product(lanes, tall, short, panels, row_panels, gates, a, ao, lda, n, w, wo,
 
 
 def build_linear(fingerprint, lanes, tall, short, panels, row_panels):
-    """run(x (B, D), w packed, bias packed, y (B, HB*lanes)): y = x W + bias. Returns the fingerprint it was compiled with."""
+    """run(x (B, D), w packed, bias packed, y (B, H)): y = x W + bias. Returns the fingerprint it was compiled with."""
 
     @kernel()
     def run(x, w, bias, y):
         B, D = x.shape
-        width = y.shape[1]
-        product(lanes, tall, short, panels, row_panels, 1, x, 0, D, B, w, 0, D, 0, width // lanes, bias, y, 0, width)
+        H, HB = y.shape[1], bias.shape[0]
+        width = HB * lanes
+        if width == H:
+            product(lanes, tall, short, panels, row_panels, 1, x, 0, D, B, w, 0, D, 0, HB, bias, y, 0, H)
+            return fingerprint
+        # Tiles write whole vectors: of the last panel only a part belongs to y.
+        ws, wo = workspace(min(B, ROWS) * width, x)
+        for r0 in range(0, B, ROWS):
+            n = min(ROWS, B - r0)
+            product(lanes, tall, short, panels, row_panels, 1, x, r0 * D, D, n, w, 0, D, 0, HB, bias, ws, wo, width)
+            for r in range(n):
+                for j in range(HB):
+                    part = load_tuple(lanes, 1, ws, wo + r * width + j * lanes)[0]
+                    store(y, (r0 + r) * H + j * lanes, part, H - j * lanes)
         return fingerprint
 
     return run

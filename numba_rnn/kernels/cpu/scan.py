@@ -11,7 +11,7 @@ from numba.extending import register_jitable
 
 from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
 from numba_rnn.kernels.cpu.jit import kernel, literal_jitable
-from numba_rnn.kernels.cpu.product import product
+from numba_rnn.kernels.cpu.product import product, workspace
 from numba_rnn.kernels.cpu.simd import load_tuple, splat, store, store_tail
 
 __all__ = ["build_scan"]
@@ -19,14 +19,6 @@ __all__ = ["build_scan"]
 # Recurrent products of a step, in elements, that are made all at once; more are made and used a few panels at a time, while they
 # are in the first-level cache.
 AT_ONCE = 2048
-
-
-@register_jitable
-def workspace(size, like):
-    """`size` elements that start on a cache line: the array and the offset of the first."""
-    line = 64 // like.itemsize
-    raw = np.empty(size + line, like.dtype)
-    return raw, (-raw.ctypes.data % 64) // like.itemsize
 
 
 @literal_jitable
