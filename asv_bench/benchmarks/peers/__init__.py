@@ -5,7 +5,7 @@ A peer is a module with
 - `prepare(case, threads) -> (call, read)`: `call()` predicts, and is what is timed; `read(result)` makes of its result an array
   (B, T, directions*H), in the order of the input's steps, and is not timed. It holds our weights and gets its input in the order
   of axes that it likes best, converted beforehand. It raises `NotImplementedError` for what it cannot do;
-- `TOLERANCE`, how far it may be from us: `EXACT` unless it approximates its activations.
+- `TOLERANCE`, how far it may be from us: `EXACT`, unless one approximated its activations; none does.
 """
 
 from __future__ import annotations

@@ -9,10 +9,9 @@ import numpy as np
 
 from ..common import sequences
 from ..shapes import Case
-from .onnx_model import feeds, onnx_model, read_output
+from .onnx_model import EXACT, feeds, onnx_model, read_output
 
-# oneDNN's exponential is a polynomial, its tanh a table: 1e-5 and less over these sequences, but it promises less than the others.
-NAME, MODULES, TOLERANCE = "OpenVINO", ("onnx", "openvino"), 1e-4
+NAME, MODULES, TOLERANCE = "OpenVINO", ("onnx", "openvino"), EXACT
 
 
 def prepare(case: Case, threads: int) -> tuple[Callable[[], Any], Callable[[Any], np.ndarray]]:
