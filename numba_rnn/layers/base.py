@@ -7,20 +7,21 @@ import itertools
 import warnings
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from numba_rnn import regularizers
-from numba_rnn.config.policies import policy_config, policy_name
+from numba_rnn.config.policies import policy_name
 from numba_rnn.custom import is_ours
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.calling import added_losses, in_training, signature_of, training_scope
-from numba_rnn.layers.constructor import arguments_of, taken, without_config
+from numba_rnn.layers.configured import Configured
+from numba_rnn.layers.constructor import arguments_of
 from numba_rnn.layers.input_spec import as_tensor, cast, check_spec
 from numba_rnn.layers.introspection import Introspective
 from numba_rnn.layers.masks import MaskedArray, get_mask, set_mask, without_mask
-from numba_rnn.layers.serialization import decode, deserialize, is_reading, serialize
+from numba_rnn.layers.serialization import is_reading
 from numba_rnn.layers.weight import name_scope
 from numba_rnn.layers.weighted import Weighted
 from numba_rnn.ops.symbolic import SymbolicTensor, infer, is_symbolic, record
@@ -28,8 +29,10 @@ from numba_rnn.ops.tree import flatten, map_structure
 
 __all__ = ["Layer"]
 
+ONLY_A_MASK = frozenset({"mask"})
 
-class Layer(Introspective, Weighted):
+
+class Layer(Introspective, Configured, Weighted):
     """What every layer and model is; subclass it for one of your own, as with Keras.
 
     To override: `build(self, input_shape)`, which makes the weights with `add_weight`; `call(self, inputs, ...)`, which gets
@@ -49,9 +52,6 @@ class Layer(Introspective, Weighted):
         DTypeError: another dtype.
     """
 
-    config_keys: ClassVar[tuple[str, ...]] = ()
-    child_keys: ClassVar[tuple[str, ...]] = ()
-    config_extras: ClassVar[tuple[str, ...]] = ()
     supports_masking = False
     sees_masks = False  # `call` gets arrays with their masks still on them
     checks_sizes = False  # `call` itself finds what `input_spec` says of sizes
@@ -140,19 +140,34 @@ class Layer(Introspective, Weighted):
         """
         if len(args) == 1:
             x = args[0]
+            kind = type(x)
             if (
-                type(x) is np.ndarray
+                (kind is np.ndarray or kind is MaskedArray)
                 and x.ndim == self._fast_ndim
                 and x.dtype is self._fast_dtype
-                and (not kwargs or kwargs.keys() <= self.direct_arguments)
                 and not in_training()
             ):
-                return self.call(x, **kwargs)
+                plain = kind is np.ndarray and not self._makes_masks
+                if plain and (not kwargs or kwargs.keys() <= self.direct_arguments):
+                    return self.call(x, **kwargs)
+                if kwargs.keys() <= ONLY_A_MASK:
+                    return self._masked_call(x, **kwargs)
         if "_own_weights" not in vars(self):
             raise RuntimeError(
                 f"In layer {type(self).__name__}, you forgot to call `super().__init__()` as the first statement of `__init__()`."
             )
         return self._checked_call(args, kwargs)
+
+    def _masked_call(self, x: Any, mask: Any = None) -> Any:
+        """Of an array that needs no other look, though it has a mask or the output will have one."""
+        told, plain = mask is not None, x if self.sees_masks else without_mask(x)
+        mask = mask if told else get_mask(x)
+        takes = mask is not None and "mask" in signature_of(type(self).call).parameters
+        if mask is not None and not takes and (told or not (self.supports_masking or self._warned)):
+            return self._checked_call((x,), {"mask": mask} if told else {})  # which warns, or raises
+        outputs = self.call(plain, mask=mask) if takes else self.call(plain)
+        new_mask = self.compute_mask(x, mask) if self.supports_masking else None
+        return outputs if new_mask is None else self._with_masks(outputs, new_mask)
 
     def _checked_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         takes = signature_of(type(self).call).parameters
@@ -197,9 +212,11 @@ class Layer(Introspective, Weighted):
         new_mask = self.compute_mask(first, mask) if self.supports_masking else None
         if any(m is not None for m in flatten(new_mask)):
             outputs = self._with_masks(outputs, new_mask)
-        elif type(first) in {np.ndarray, MaskedArray} and self._needs_no_checks:
-            # From now on a plain array of this rank and dtype goes straight to `call`.
+        if type(first) in {np.ndarray, MaskedArray} and self._needs_no_checks:
+            # From now on an array of this rank and dtype goes straight to `call`.
             self._fast_ndim, self._fast_dtype = first.ndim, first.dtype
+            unasked = self.compute_mask(without_mask(first), None) if self.supports_masking else None
+            self._makes_masks = any(m is not None for m in flatten(unasked))
         if masked and not self.supports_masking and "mask" not in takes and not self._warned:
             self._warned = True
             if not is_reading():
@@ -273,48 +290,6 @@ class Layer(Introspective, Weighted):
         """The mask of the result."""
         return mask
 
-    # Serialisation
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, as JSON can hold them and Keras writes them.
-
-        A class that does not override this has those that it was made with, as far as they are numbers, texts and the like.
-
-        Raises:
-            NotImplementedError: they are something else, so that the class must override this.
-        """
-        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": policy_config(self.dtype)}
-        if self.activity_regularizer is not None:
-            config["activity_regularizer"] = serialize(self.activity_regularizer)
-        if is_ours(type(self).get_config) and not self.config_keys and not is_ours(type(self)):
-            if self._arguments is None:
-                raise without_config(self)
-            return taken(type(self), {**config, **self._arguments})
-        config.update({key: serialize(getattr(self, key)) for key in self.config_keys})
-        return config
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """The object that `get_config` describes."""
-        children = {k: config[k] for k in cls.child_keys if config.get(k) is not None}
-        made = {k: [deserialize(c) for c in v] if isinstance(v, list) else deserialize(v) for k, v in children.items()}
-        return cls(**{k: made.get(k, decode(v)) for k, v in config.items()})
-
-    def clone(self, **changes: Any) -> Any:
-        """A new layer with the same options, but for the changes, and weights of its own.
-
-        Raises:
-            ValueError: a cell inside is no layer and has no `get_config` and `from_config`.
-            NotImplementedError: as `get_config`.
-        """
-        if not is_ours(type(self)):
-            return type(self).from_config({**self.get_config(), **changes})
-        options = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
-        if self.activity_regularizer is not None:
-            options["activity_regularizer"] = self.activity_regularizer
-        options.update({key: _cloned(getattr(self, key), key in self.child_keys) for key in self.config_keys})
-        return type(self)(**{**options, **changes})
-
 
 def _once(build: Callable[..., None]) -> Callable[..., None]:
     """A class's `build`, made to run once, under the layer's name, and to leave no weights behind where it fails."""
@@ -356,21 +331,6 @@ def _masked(x: Any, mask: Any) -> Any:
 
 def _shape(x: Any) -> Any:
     return None if x is None else tuple(x.shape)
-
-
-def _cloned(option: Any, is_child: bool) -> Any:
-    if isinstance(option, list):
-        return [_cloned(o, is_child) for o in option]
-    if hasattr(option, "clone"):
-        return option.clone()  # layers, and initializers, which draw anew
-    if not is_child or option is None:
-        return option
-    if not hasattr(option, "get_config") or not hasattr(option, "from_config"):
-        raise ValueError(
-            f"{option} cannot be copied, and two layers cannot have one cell. Expected: a `Layer`, or an object with `get_config` "
-            "and `from_config`."
-        )
-    return type(option).from_config(option.get_config())
 
 
 def _has_tensor(value: Any) -> bool:

@@ -24,6 +24,7 @@ class Introspective:
     _input_spec: Any = None
     _fast_ndim = -1  # the rank of a plain array that `__call__` hands on without another look; -1: none
     _fast_dtype: Any = None  # and its dtype
+    _makes_masks = False  # and whether the result has a mask all the same
 
     @property
     def input_spec(self) -> Any:
