@@ -21,6 +21,7 @@ from numba_rnn.ops.tree import flatten, map_structure
 
 __all__ = ["Running"]
 
+
 class Running:
     """`predict`, `compile` and `evaluate`, for something that is called with inputs and returns outputs.
 

@@ -100,7 +100,11 @@ CASES: dict[str, Case] = {
         {"loss": "binary_crossentropy", "metrics": ["accuracy", "mse"], "weighted_metrics": ["mse"]},
         lambda r: {"x": sequences(r), "y": r.integers(0, 2, (N, 1)), "sample_weight": weights(r, N)},
     ),
-    "targets a vector": (unit, {"loss": "bce", "metrics": ["acc", "recall"]}, lambda r: {"x": sequences(r), "y": r.integers(0, 2, N)}),
+    "targets a vector": (
+        unit,
+        {"loss": "bce", "metrics": ["acc", "recall"]},
+        lambda r: {"x": sequences(r), "y": r.integers(0, 2, N)},
+    ),
     "masks": (
         steps,
         {"loss": "categorical_crossentropy", "metrics": ["accuracy", "mse", "RootMeanSquaredError"]},
