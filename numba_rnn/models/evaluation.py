@@ -103,7 +103,7 @@ class Running:
         """Say what `evaluate` computes.
 
         Args:
-            optimizer: kept as it is: there is no training yet.
+            optimizer: a name or an object of `optimizers`, kept: there is no training yet.
             loss: a name, a `Loss`, a function of targets and predictions; for several outputs one for all, or a list or dict of
                 them (None: no loss).
             loss_weights: what each output's loss counts, as the losses are given.
