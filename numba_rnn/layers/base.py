@@ -212,7 +212,8 @@ class Layer(Introspective, Configured, Weighted):
         new_mask = self.compute_mask(first, mask) if self.supports_masking else None
         if any(m is not None for m in flatten(new_mask)):
             outputs = self._with_masks(outputs, new_mask)
-        if type(first) in {np.ndarray, MaskedArray} and self._needs_no_checks:
+        is_array = type(first) in {np.ndarray, MaskedArray}
+        if is_array and (first.ndim, first.dtype) != (self._fast_ndim, self._fast_dtype) and self._needs_no_checks:
             # From now on an array of this rank and dtype goes straight to `call`.
             self._fast_ndim, self._fast_dtype = first.ndim, first.dtype
             unasked = self.compute_mask(without_mask(first), None) if self.supports_masking else None
