@@ -13,6 +13,7 @@ import numpy as np
 from numba_rnn import dispatch
 from numba_rnn._typing import FLOATS, Activation, Array
 from numba_rnn.cells import GRU, GRU_RESET_BEFORE, LSTM, SIMPLE_RNN, CellSpec
+from numba_rnn.compressed import Compressed, check_storage, compress
 from numba_rnn.config import settings
 from numba_rnn.errors import DTypeError, ShapeError, check_shape
 from numba_rnn.kernels.backend import Backend, CellWeights, Recurrence, ScanOptions
@@ -69,21 +70,23 @@ def recurrence_of(
     activation: str | Activation | None = "tanh",
     recurrent_activation: str | Activation | None = "sigmoid",
     dtype: Any = np.float32,
+    weights: str | None = None,
 ) -> Recurrence:
-    """The kind of recurrence that a cell, its activations and a dtype make.
+    """The kind of recurrence that a cell, its activations, a dtype and what its weights are kept as make.
 
     Raises:
-        DTypeError: the dtype is neither float32 nor float64.
-        ValueError: unknown activation.
+        DTypeError: the dtype is neither float32 nor float64, or not float32 though `weights` are to be kept otherwise.
+        ValueError: unknown activation or `weights`.
     """
     dtype = np.dtype(dtype)
     if dtype not in FLOATS:
         raise DTypeError(f"Recurrent cells compute in float32 or float64. Received: {dtype}.")
+    check_storage(weights, dtype)
     act_name, act = get_activation(activation)
     rec_name, rec = get_activation(recurrent_activation)
     if "glu" in (act_name, rec_name):
         raise ValueError("`glu` halves the units and cannot be the activation of a recurrent cell.")
-    return Recurrence(spec, act_name, rec_name, dtype, (act, rec))
+    return Recurrence(spec, act_name, rec_name, dtype, (act, rec), weights)
 
 
 def prepare(
@@ -95,6 +98,7 @@ def prepare(
     extra: Array | None = None,
     activation: str | Activation | None = "tanh",
     recurrent_activation: str | Activation | None = "sigmoid",
+    weights: str | None = None,
 ) -> Cell:
     """Check a cell's weights and make it ready to run.
 
@@ -105,14 +109,15 @@ def prepare(
         bias: (G*H,), or (2, G*H) with the recurrent bias in row 1, or None for zeros.
         extra: (E, H), the further per-unit parameters that the cell names.
         activation, recurrent_activation: Keras names or callables.
+        weights: "bfloat16", "float16" or "int8" keeps both kernels so, in fewer bytes; `numba_rnn.compressed` says what it costs.
 
     Raises:
         ShapeError: a weight's shape does not fit.
-        DTypeError: neither float32 nor float64.
-        ValueError: unknown activation.
+        DTypeError: neither float32 nor float64, or not float32 though `weights` are to be kept otherwise.
+        ValueError: unknown activation or `weights`; a weight that cannot be kept so.
     """
     kernel = np.asarray(kernel)
-    recurrence = recurrence_of(spec, activation, recurrent_activation, kernel.dtype)
+    recurrence = recurrence_of(spec, activation, recurrent_activation, kernel.dtype, weights)
     G, E, dtype = len(spec.gates), len(spec.extra), recurrence.dtype
     U = np.asarray(recurrent_kernel, dtype)
     sizes = check_shape("recurrent_kernel", U, "H G*H", H=U.shape[0] if U.ndim else None, G=G)
@@ -131,7 +136,10 @@ def prepare(
             b = bias
     p = np.zeros((E, H), dtype) if extra is None else np.asarray(extra, dtype)
     check_shape("extra", p, "E H", E=E, H=H)
-    return Cell(recurrence, CellWeights(kernel, U, b, rb, p))
+    if weights is None:
+        return Cell(recurrence, CellWeights(kernel, U, b, rb, p))
+    W, V = compress(kernel, weights, "kernel"), compress(U, weights, "recurrent_kernel")
+    return Cell(recurrence, CellWeights(W, V, b, rb, p))
 
 
 def scan(
@@ -268,21 +276,25 @@ def gru(
 class Linear:
     """`x @ kernel + bias`, checked and ready to run by the library's own tile: BLAS's threads and numba's fight.
 
-    kernel (D, H), bias (H,) or None.
+    kernel (D, H), bias (H,) or None; `weights` as in `prepare`.
 
     Raises:
         ShapeError: kernel or bias does not fit.
-        DTypeError: the kernel is neither float32 nor float64.
+        DTypeError: the kernel is neither float32 nor float64, or not float32 though `weights` are to be kept otherwise.
+        ValueError: unknown `weights`; a weight that cannot be kept so.
     """
 
     __slots__ = ("_prepared", "bias", "kernel")
 
-    def __init__(self, kernel: Array, bias: Array | None = None) -> None:
+    def __init__(self, kernel: Array, bias: Array | None = None, weights: str | None = None) -> None:
         kernel = np.asarray(kernel)
         sizes = check_shape("kernel", kernel, "D H")
         if kernel.dtype not in FLOATS:
             raise DTypeError(f"`linear` computes in float32 or float64. Received: {kernel.dtype}.")
-        self.kernel = np.ascontiguousarray(kernel)
+        check_storage(weights, kernel.dtype)
+        self.kernel: Array | Compressed = np.ascontiguousarray(kernel)
+        if weights is not None:
+            self.kernel = compress(kernel, weights, "kernel")
         self.bias = np.zeros(sizes["H"], kernel.dtype) if bias is None else np.asarray(bias, kernel.dtype)
         check_shape("bias", self.bias, "H", H=sizes["H"])
         self._prepared: dict[str, tuple[Backend, Any]] = {}

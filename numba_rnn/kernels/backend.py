@@ -9,8 +9,9 @@ import numpy as np
 
 from numba_rnn._typing import Activation, Array
 from numba_rnn.cells import CellSpec
+from numba_rnn.compressed import Compressed, expand
 
-__all__ = ["Backend", "CellWeights", "Recurrence", "ScanOptions"]
+__all__ = ["Backend", "CellWeights", "PlainWeights", "Recurrence", "ScanOptions"]
 
 
 BACKWARDS, SEQUENCES, ZERO_MASKED = 1, 2, 4  # bits of `ScanOptions.flags`
@@ -25,6 +26,7 @@ class Recurrence:
         activation, recurrent_activation: canonical names, None for a callable of the user's own.
         dtype: float32 or float64.
         functions: the two activations in NumPy.
+        storage: what kernel and recurrent kernel are kept as, one of `numba_rnn.compressed.STORAGES`; None for `dtype` itself.
     """
 
     spec: CellSpec
@@ -32,6 +34,7 @@ class Recurrence:
     recurrent_activation: str | None
     dtype: np.dtype[Any]
     functions: tuple[Activation, Activation] = field(compare=False)
+    storage: str | None = None
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,28 @@ class CellWeights:
     """A cell's weights, checked, in Keras' layout.
 
     kernel (D, G*H); recurrent_kernel (H, G*H); bias (G*H,); recurrent_bias (G*H,), zeros where the cell has none; extra (E, H).
+    Where the recurrence names a storage, both kernels are `Compressed`; the others stay float32.
     """
 
-    kernel: Array
-    recurrent_kernel: Array
+    kernel: Array | Compressed
+    recurrent_kernel: Array | Compressed
     bias: Array
     recurrent_bias: Array
     extra: Array
+
+    def expanded(self) -> PlainWeights:
+        """The weights that they stand for, all of them plain arrays."""
+        return PlainWeights(
+            expand(self.kernel), expand(self.recurrent_kernel), self.bias, self.recurrent_bias, self.extra
+        )
+
+
+@dataclass(frozen=True)
+class PlainWeights(CellWeights):
+    """A cell's weights, neither kernel compressed."""
+
+    kernel: Array
+    recurrent_kernel: Array
 
 
 @dataclass(frozen=True)
@@ -102,8 +120,8 @@ class Backend(Protocol):
         """
         ...
 
-    def prepare_linear(self, kernel: Array, bias: Array) -> Any:
-        """Whatever `linear` wants to have ready: kernel (D, H), bias (H,)."""
+    def prepare_linear(self, kernel: Array | Compressed, bias: Array) -> Any:
+        """Whatever `linear` wants to have ready: kernel (D, H), perhaps compressed, bias (H,)."""
         ...
 
     def linear(self, prepared: Any, x: Array) -> Array:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from numba_rnn._typing import Array
-from numba_rnn.kernels.backend import CellWeights, Recurrence, ScanOptions
+from numba_rnn.compressed import Compressed, expand
+from numba_rnn.kernels.backend import CellWeights, PlainWeights, Recurrence, ScanOptions
 
 __all__ = ["Reference"]
 
@@ -25,20 +26,18 @@ class Reference:
         """The kernel in words."""
         return "NumPy, one step after another, float64 inside"
 
-    def prepare(self, recurrence: Recurrence, weights: CellWeights) -> tuple[Recurrence, CellWeights]:
-        """The weights in float64."""
-        arrays = (
-            np.asarray(a, np.float64)
-            for a in (weights.kernel, weights.recurrent_kernel, weights.bias, weights.recurrent_bias, weights.extra)
-        )
-        return recurrence, CellWeights(*arrays)
+    def prepare(self, recurrence: Recurrence, weights: CellWeights) -> tuple[Recurrence, PlainWeights]:
+        """The weights, or what they stand for, in float64."""
+        w = weights.expanded()
+        arrays = (w.kernel, w.recurrent_kernel, w.bias, w.recurrent_bias, w.extra)
+        return recurrence, PlainWeights(*(np.asarray(a, np.float64) for a in arrays))
 
-    def warm(self, prepared: tuple[Recurrence, CellWeights]) -> None:
+    def warm(self, prepared: tuple[Recurrence, PlainWeights]) -> None:
         """Nothing is compiled."""
 
     def scan(
         self,
-        prepared: tuple[Recurrence, CellWeights],
+        prepared: tuple[Recurrence, PlainWeights],
         x: Array,
         mask: Array | None,
         initial_state: tuple[Array, ...] | None,
@@ -67,9 +66,9 @@ class Reference:
         kept = outputs if options.return_sequences else y
         return kept.astype(recurrence.dtype), np.stack(states).astype(recurrence.dtype)
 
-    def prepare_linear(self, kernel: Array, bias: Array) -> tuple[Array, Array]:
-        """The weights in float64."""
-        return np.asarray(kernel, np.float64), np.asarray(bias, np.float64)
+    def prepare_linear(self, kernel: Array | Compressed, bias: Array) -> tuple[Array, Array]:
+        """The weights, or what they stand for, in float64."""
+        return np.asarray(expand(kernel), np.float64), np.asarray(bias, np.float64)
 
     def linear(self, prepared: tuple[Array, Array], x: Array) -> Array:
         """`x @ kernel + bias` in float64."""
@@ -77,7 +76,7 @@ class Reference:
         return (x @ kernel + bias).astype(x.dtype)
 
 
-def _step(recurrence: Recurrence, w: CellWeights, xt: Array, states: tuple[Array, ...]) -> tuple[Any, ...]:
+def _step(recurrence: Recurrence, w: PlainWeights, xt: Array, states: tuple[Array, ...]) -> tuple[Any, ...]:
     spec, (act, rec) = recurrence.spec, recurrence.functions
     G = len(spec.gates)
     h = states[0]

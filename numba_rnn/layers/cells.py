@@ -183,7 +183,7 @@ class RecurrentCell(DropoutRNNCell, Layer):
 
     def _step_with_dropout(self, inputs: Array, states: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
         """The step written out gate by gate, the gates' inputs and states dropped before their products."""
-        weights, spec = self.prepared().weights, self.spec
+        weights, spec = self.prepared().weights.expanded(), self.spec
         H, G = self.units, len(spec.gates)
         x_masks = self.get_dropout_mask(inputs) if self._is_applied(self.dropout) else None
         h_masks = self.get_recurrent_dropout_mask(states[0]) if self._is_applied(self.recurrent_dropout) else None

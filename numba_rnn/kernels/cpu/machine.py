@@ -12,6 +12,7 @@ import numpy as np
 
 from numba_rnn._typing import Array
 from numba_rnn.cells import CELLS
+from numba_rnn.compressed import Compressed, expand
 from numba_rnn.kernels.backend import CellWeights, Recurrence, ScanOptions
 from numba_rnn.kernels.cpu import threads
 from numba_rnn.kernels.cpu.host import l2_bytes, lanes_of, tile_shape, vector_bytes
@@ -140,7 +141,7 @@ class CPU:
         """Pack the weights and compile the serial kernel, or take it from the disk cache."""
         spec, dtype = recurrence.spec, recurrence.dtype
         G, lanes, vector = len(spec.gates), lanes_of(dtype), vector_bytes()
-        packed = pack_weights(weights, G, spec.first or G, lanes)
+        packed = pack_weights(weights.expanded(), G, spec.first or G, lanes)
         step_bytes = packed.bias.nbytes  # one row's projected input
         prepared = Prepared(
             recurrence=recurrence,
@@ -186,12 +187,12 @@ class CPU:
                 (p.parallel if allowed else p.serial)(*args)
         return y, last
 
-    def prepare_linear(self, kernel: Array, bias: Array) -> PreparedLinear:
+    def prepare_linear(self, kernel: Array | Compressed, bias: Array) -> PreparedLinear:
         """Pack the weights and compile the kernel, or take it from the disk cache."""
         lanes = lanes_of(kernel.dtype)
         with _building:
             run = _linear_kernel(lanes, vector_bytes())
-        w, b = pack_matrix(kernel, 1, lanes), pack_bias(bias, 1, lanes)
+        w, b = pack_matrix(expand(kernel), 1, lanes), pack_bias(bias, 1, lanes)
         x = y = np.empty((0, 0), kernel.dtype)
         return PreparedLinear(w, b, kernel.shape[1], compile_for(run, f"linear {kernel.dtype}", x, w, b, y))
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numba_rnn._typing import Array
-from numba_rnn.kernels.backend import CellWeights
+from numba_rnn.kernels.backend import PlainWeights
 
 __all__ = ["CACHE_LINE", "PackedWeights", "aligned", "pack_bias", "pack_matrix", "pack_weights"]
 
@@ -60,7 +60,7 @@ def pack_bias(b: Array, gates: int, lanes: int) -> Array:
     return pack_matrix(b.reshape(1, -1), gates, lanes)[:, 0]
 
 
-def pack_weights(weights: CellWeights, gates: int, first: int, lanes: int) -> PackedWeights:
+def pack_weights(weights: PlainWeights, gates: int, first: int, lanes: int) -> PackedWeights:
     """Pack a cell's weights; `first` gates are multiplied by h itself."""
     w = weights
     H = w.recurrent_kernel.shape[0]
