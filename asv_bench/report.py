@@ -103,9 +103,9 @@ def starting() -> dict[str, float]:
     """What a process pays once, in seconds."""
     cold, cached = start.first_prediction_seconds("LSTM")
     return {
-        "a process that only does `import numba_rnn`": start.import_seconds(),
-        "a process that predicts with an LSTM, the first ever on this machine (it compiles)": cold,
-        "the same process again (it finds what was compiled)": cached,
+        "from a process's start until `import numba_rnn` is through": start.import_seconds(),
+        "from a process's start to its prediction with an LSTM, the first ever on this machine (it compiles)": cold,
+        "the same again (it finds what was compiled)": cached,
     }
 
 
