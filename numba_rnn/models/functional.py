@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -21,8 +20,6 @@ from numba_rnn.ops.symbolic import Node, Operation, SymbolicTensor
 from numba_rnn.ops.tree import flatten, pack
 
 __all__ = ["Functional"]
-
-NOTHING_SAID = contextlib.nullcontext()
 
 
 @register
@@ -50,6 +47,7 @@ class Functional(Model):
         super().__init__(name=name, **kwargs)
         self._inputs_struct, self._outputs_struct = inputs, outputs
         self._graph = Graph(flatten(inputs), flatten(outputs))
+        self._input_dtype = np.dtype(inputs.dtype) if isinstance(inputs, SymbolicTensor) else None  # of the only input
         self.strict_shapes = True  # a Sequential checks ranks only
         self.built, self.path = True, self.name
         self._input_spec = [
@@ -92,8 +90,12 @@ class Functional(Model):
         flat = self.standardize(inputs)
         if mask is not None:
             flat = [set_mask(x, m) for x, m in zip(flat, flatten(mask), strict=False)]
-        with training_scope(training) if training is not None else NOTHING_SAID:
-            return pack(self._outputs_struct, self._graph.run(flat))
+        if training is None:
+            outputs = self._graph.run(flat)
+        else:
+            with training_scope(training):
+                outputs = self._graph.run(flat)
+        return outputs[0] if isinstance(self._outputs_struct, SymbolicTensor) else pack(self._outputs_struct, outputs)
 
     def standardize(self, inputs: Any) -> list[Any]:
         """The inputs in the graph's order, dtype and rank.
@@ -103,6 +105,8 @@ class Functional(Model):
             ShapeError: an input has the wrong rank or size.
         """
         struct = self._inputs_struct
+        if type(inputs) is np.ndarray and inputs.dtype is self._input_dtype and self._fits(inputs.shape, struct.shape):
+            return [inputs]  # as it should be
         if type(inputs) is dict:
             names = list(struct) if isinstance(struct, dict) else [t.name for t in flatten(struct)]
             missing = [n for n in names if n not in inputs]
@@ -133,10 +137,7 @@ class Functional(Model):
             x = x[..., 0]
         elif len(shape) == len(wanted) - 1 and wanted[-1] == 1:
             x = x[..., None]
-        fits = len(x.shape) == len(wanted)
-        if fits and self.strict_shapes:
-            fits = all(n is None or m is None or n == m for n, m in zip(wanted[1:], x.shape[1:], strict=True))
-        if not fits:
+        if not self._fits(x.shape, wanted):
             raise ShapeError(
                 f"Model '{self.name}' was passed an incompatible input '{ref.name}': expected shape={(None, *wanted[1:])}, found "
                 f"shape={shape}. The first axis counts the rows of a batch: one row alone is `x[None]`."
@@ -146,6 +147,14 @@ class Functional(Model):
             if x.dtype != ref.dtype:
                 x = x.astype(ref.dtype)
         return set_mask(x, mask)
+
+    def _fits(self, shape: Any, wanted: Any) -> bool:
+        """Whether an input has the rank, and where shapes are strict the sizes, that the graph was made for."""
+        if len(shape) != len(wanted):
+            return False
+        if not self.strict_shapes:
+            return True
+        return all(n is None or m is None or n == m for n, m in zip(shape[1:], wanted[1:], strict=True))
 
     def compute_output_spec(self, inputs: Any, mask: Any = None) -> Any:
         """The shapes of the outputs."""

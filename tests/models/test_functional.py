@@ -318,6 +318,16 @@ def test_middle_of_a_graph_is_a_model(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(model.get_layer("d")(features(x)), model(x))
 
 
+def test_steps_one_after_another_that_share_more_than_one_tensor(rng: np.random.Generator) -> None:
+    x = layers.Input((T, D))
+    stem = layers.Dense(3)
+    _, h, c = layers.LSTM(4, return_state=True)(stem(x))
+    model = models.Model(x, layers.Concatenate()([c, h]))
+    data = rng.standard_normal((2, T, D)).astype("float32")
+    _, h, c = model.layers[2](stem(data))
+    np.testing.assert_array_equal(model(data), np.concatenate([c, h], 1))
+
+
 def test_layers_are_found() -> None:
     model = small()
     assert model.get_layer("d") is model.get_layer(index=2) is model.layers[-1]
