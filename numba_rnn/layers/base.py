@@ -147,9 +147,11 @@ class Layer(Introspective, Configured, Weighted):
                 and x.dtype is self._fast_dtype
                 and not in_training()
             ):
-                plain = kind is np.ndarray and not self._makes_masks
-                if plain and (not kwargs or kwargs.keys() <= self.direct_arguments):
-                    return self.call(x, **kwargs)
+                if kind is np.ndarray and not self._makes_masks:
+                    if not kwargs:
+                        return self.call(x)
+                    if kwargs.keys() <= self.direct_arguments:
+                        return self.call(x, **kwargs)
                 if kwargs.keys() <= ONLY_A_MASK:
                     return self._masked_call(x, **kwargs)
         if "_own_weights" not in vars(self):
