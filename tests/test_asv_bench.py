@@ -34,12 +34,23 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(settings, name, getattr(settings, name))
     with mock.patch.dict(os.environ, OPENBLAS_NUM_THREADS="1"):
         from asv_bench import chart, readme_table, report, worker
-        from asv_bench.benchmarks import cells, common, compare, layers, limits, peers, shapes, start, timing
+        from asv_bench.benchmarks import (
+            activations,
+            cells,
+            common,
+            compare,
+            layers,
+            limits,
+            peers,
+            shapes,
+            start,
+            timing,
+        )
 
         monkeypatch.setattr(peers, "_told", set())
         yield SimpleNamespace(
-            cells=cells, chart=chart, common=common, compare=compare, layers=layers, limits=limits, peers=peers,
-            readme_table=readme_table, report=report, shapes=shapes, start=start, timing=timing, worker=worker,
+            activations=activations, cells=cells, chart=chart, common=common, compare=compare, layers=layers, limits=limits,
+            peers=peers, readme_table=readme_table, report=report, shapes=shapes, start=start, timing=timing, worker=worker,
         )  # fmt: skip
 
 
@@ -233,6 +244,11 @@ def test_limits_are_measured(bench: Any, monkeypatch: pytest.MonkeyPatch) -> Non
         rates = bench.limits.measure(threads)
         assert rates.pop("threads") == threads
         assert all(1e8 < rate < 1e14 for rate in rates.values())
+
+
+def test_activations_are_timed(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.activations, "TRIES", 2)
+    assert 0.01 < bench.activations.Activations().track_element("sigmoid", "float32") < 100
 
 
 def test_starting_runs_a_fresh_process(bench: Any, tmp_path: Path) -> None:

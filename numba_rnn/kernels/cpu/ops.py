@@ -84,13 +84,15 @@ def log1p_of_fraction(t):
 @register_jitable
 def sigmoid(x):
     t = exp_nonpositive(-fabs(x))
-    return where(x < 0.0, t, 1.0) / (t + 1.0)
+    above = where(x < 0.0, t, 1.0)
+    return fma(-above, t / (t + 1.0), above)  # above / (1 + t), with half the errors
 
 
 @register_jitable
 def tanh(x):
-    t = expm1_nonpositive(fabs(x) * -2.0)
-    return copysign(t / (t + 2.0), x)
+    n, p = exponent_and_rest(maximum(fabs(x) * -2.0, -40.0))
+    scale = pow2(n, 0)  # e^-2|x| - 1 and + 1, each rounded once:
+    return copysign(fma(p, scale, scale - 1.0) / fma(p, scale, scale + 1.0), x)
 
 
 @register_jitable

@@ -86,7 +86,7 @@ def test_against_numpy(rng, name, dtype, bound):
 def test_within_four_ulp(rng, name):
     """A sample of every exponent; all of float32 is the slow test below."""
     bits = rng.integers(0, 2**32, 400_000, dtype=np.uint64).astype(np.uint32)
-    assert ulps(name, bits.view(np.float32)) <= 4
+    assert ulps(name, bits.view(np.float32), np.float64) <= 4
 
 
 @pytest.mark.slow
@@ -95,15 +95,37 @@ def test_within_four_ulp_over_all_of_float32(name):
     """Minutes; the largest error found was 2.50 ulp for tanh, 2.40 for sigmoid."""
     for block in range(0, 2**32, 2**24):
         bits = np.arange(block, block + 2**24, dtype=np.uint64).astype(np.uint32)
-        assert ulps(name, bits.view(np.float32)) <= 4
+        assert ulps(name, bits.view(np.float32), np.float64) <= 4
 
 
-def ulps(name, x):
+@pytest.mark.skipif(
+    np.finfo(np.longdouble).nmant < 63, reason="NumPy's long double is too narrow here to judge float64 by"
+)
+@pytest.mark.parametrize(("name", "bound"), [("exponential", 1.0), ("sigmoid", 1.7), ("tanh", 2.1)])
+def test_float64_within_two_ulp(rng, name, bound):
+    """A sample of every exponent and of the places where forms change; 27 million such gave 0.98, 1.64 and 2.02 ulp at most."""
+    n = 100_000
+    steps = rng.integers(-60, 60, n) * math.log(2) / 4  # where e^x and e^2x have their r near 0 and near its ends
+    x = [
+        rng.integers(0, 2**64, n, dtype=np.uint64).view(np.float64),
+        rng.uniform(1, 2, n) * 2.0 ** rng.integers(-60, 10, n) * rng.choice([-1, 1], n),
+        steps * (1 + 1e-3 * rng.standard_normal(n)),
+        *(rng.uniform(-end, end, n) for end in (1, 5, 25, 750)),
+        rng.uniform(-746, -700, n),  # e^x subnormal
+    ]
+    assert ulps(name, np.concatenate(x), np.longdouble) <= bound
+
+
+def ulps(name, x, wider):
+    """The largest error, in units in the last place of the result's dtype, where the result is finite."""
     x = x[~np.isnan(x)]
     x = np.resize(x, -(-x.size // 8) * 8)
-    want = expected(name, x)
-    spacing = np.spacing(np.maximum(np.abs(want.astype(np.float32)), np.float32(1e-45))).astype(np.float64)
-    return (np.abs(apply(name, x) - want) / spacing).max()
+    with np.errstate(all="ignore"):
+        want = ELEMENTWISE[name](x.astype(wider))
+        rounded = want.astype(x.dtype)
+    finite = np.isfinite(rounded)
+    spacing = np.spacing(np.maximum(np.abs(rounded[finite]), np.finfo(x.dtype).smallest_subnormal)).astype(wider)
+    return (np.abs(apply(name, x)[finite] - want[finite]) / spacing).max()
 
 
 def fit(f, low, high, degree):
