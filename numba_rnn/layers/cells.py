@@ -9,6 +9,7 @@ import numpy as np
 from numba_rnn import constraints, dispatch, functional, initializers, regularizers
 from numba_rnn._typing import Array
 from numba_rnn.cells import GRU, GRU_RESET_BEFORE, LSTM, SIMPLE_RNN, CellSpec
+from numba_rnn.compressed import check_storage
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.cell_dropout import DropoutRNNCell
@@ -107,7 +108,14 @@ class RecurrentCell(DropoutRNNCell, Layer):
         if self.use_bias:
             shape = (2, width) if self.spec.recurrent_bias else (width,)
             self.bias = self.add_weight(shape, self.first_bias, name="bias", regularizer=self.bias_regularizer)
-        self._prepared = Derived(self._prepare, self.kernel, self.recurrent_kernel, self.bias)
+        self._prepared = Derived(
+            self._prepare, self.kernel, self.recurrent_kernel, self.bias, weights=self.weight_storage
+        )
+
+    def _with_storage(self, storage: str | None) -> dict[str, Any]:
+        check_storage(storage, self.dtype)
+        remade = None if self._prepared is None else self._prepared.remade(weights=storage)
+        return {"weight_storage": storage, "_prepared": remade}
 
     def _choose_implementation(self, implementation: int) -> None:
         """Keras' 1 computes gate by gate, each with a mask of its own, and states are only dropped so."""
@@ -125,9 +133,13 @@ class RecurrentCell(DropoutRNNCell, Layer):
             raise ValueError(f"Cell '{self.name}' has no weights yet: call it, or build it with an input shape.")
         return self._prepared()
 
-    def _prepare(self, kernel: Array, recurrent_kernel: Array, bias: Array | None) -> functional.Cell:
+    def _prepare(
+        self, kernel: Array, recurrent_kernel: Array, bias: Array | None, weights: str | None
+    ) -> functional.Cell:
         act, rec = self._functions
-        return functional.prepare(self.spec, kernel, recurrent_kernel, bias, activation=act, recurrent_activation=rec)
+        return functional.prepare(
+            self.spec, kernel, recurrent_kernel, bias, activation=act, recurrent_activation=rec, weights=weights
+        )
 
     def warmup(self) -> None:
         """Compile the cell's kernels."""
@@ -135,7 +147,7 @@ class RecurrentCell(DropoutRNNCell, Layer):
 
     def describe_kernel(self) -> str:
         """Which kernel runs this cell, and why."""
-        return dispatch.explain(functional.recurrence_of(self.spec, *self._functions, self.dtype))
+        return dispatch.explain(functional.recurrence_of(self.spec, *self._functions, self.dtype, self.weight_storage))
 
     def get_initial_state(self, batch_size: int | None = None) -> list[Array]:
         """Zeros, one array (B, H) a state."""

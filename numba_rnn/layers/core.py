@@ -8,6 +8,7 @@ import numpy as np
 
 from numba_rnn import constraints, functional, initializers, ops, regularizers
 from numba_rnn._typing import Array
+from numba_rnn.compressed import check_storage
 from numba_rnn.config import floatx
 from numba_rnn.errors import DTypeError
 from numba_rnn.layers.base import Layer
@@ -78,8 +79,13 @@ class Dense(Layer):
             self.bias = self.add_weight(
                 (self.units,), self.bias_initializer, name="bias", regularizer=self.bias_regularizer
             )
-        self._linear = Derived(functional.Linear, self.kernel, self.bias)
+        self._linear = Derived(functional.Linear, self.kernel, self.bias, weights=self.weight_storage)
         self.input_spec = InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
+
+    def _with_storage(self, storage: str | None) -> dict[str, Any]:
+        check_storage(storage, self.dtype)
+        remade = {"_linear": self._linear.remade(weights=storage)} if "_linear" in vars(self) else {}
+        return {"weight_storage": storage, **remade}
 
     def call(self, inputs: Any) -> Array:
         """x (..., D) to (..., H)."""

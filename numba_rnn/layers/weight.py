@@ -229,13 +229,13 @@ class Weight(Variable):
 class Derived(Generic[T]):
     """Something made from weights' numbers, kept until one of them is assigned: `derived()` is `make(*arrays)`.
 
-    A weight may be None; `make` then gets None in its place.
+    A weight may be None; `make` then gets None in its place. It gets the options as well.
     """
 
-    __slots__ = ("_kept", "_make", "_version", "_weights")
+    __slots__ = ("_kept", "_make", "_options", "_version", "_weights")
 
-    def __init__(self, make: Callable[..., T], *weights: Variable | None) -> None:
-        self._make, self._weights = make, weights
+    def __init__(self, make: Callable[..., T], *weights: Variable | None, **options: Any) -> None:
+        self._make, self._weights, self._options = make, weights, options
         self._version = -1
         self._kept: T
 
@@ -246,6 +246,12 @@ class Derived(Generic[T]):
             if weight is not None:
                 version += weight.version
         if version != self._version:
-            self._kept = self._make(*(None if w is None else w.value for w in self._weights))
+            self._kept = self._make(*(None if w is None else w.value for w in self._weights), **self._options)
             self._version = version
         return self._kept
+
+    def remade(self, **options: Any) -> Derived[T]:
+        """The same with these options in place of its own, made at once: what `make` raises, it raises here."""
+        other = Derived(self._make, *self._weights, **options)
+        other()
+        return other

@@ -8,6 +8,7 @@ import numpy as np
 
 from numba_rnn import initializers, regularizers
 from numba_rnn._typing import Array
+from numba_rnn.compressed import check_storage
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.weight import Variable, Weight, as_numbers
 from numba_rnn.ops.dtypes import is_float_dtype
@@ -19,6 +20,9 @@ __all__ = ["Weighted"]
 
 class Weighted(Operation):
     """A named owner of weights, in Keras' order: the half of a layer that files and `set_weights` deal with."""
+
+    path: str | None
+    weight_storage: str | None = None  # what `compress_weights` said, of layers that it changes
 
     def __init__(self, name: str | None, trainable: bool, dtype: str) -> None:
         super().__init__(name)
@@ -158,6 +162,37 @@ class Weighted(Operation):
                 )
         for weight, array in zip(own, arrays, strict=True):
             weight.assign(array)
+
+    def compress_weights(self, storage: str | None) -> None:
+        """Let the recurrent cells and `Dense` layers in here compute with matrices of fewer bytes; all else stays as it is.
+
+        The weights themselves stay as they are: `get_weights` and `save` give what was loaded or assigned, and what is assigned
+        later is compressed anew. Nothing changes unless all of them can be kept so. `numba-rnn info --compare` shows what it costs.
+
+        Args:
+            storage: "bfloat16", "float16" or "int8", as in `numba_rnn.compressed`; None for the weights' own dtype.
+
+        Raises:
+            ValueError: another storage; a weight that cannot be kept so.
+            DTypeError: such a layer computes in float64.
+        """
+        check_storage(storage)
+        changes: dict[int, tuple[Any, dict[str, Any]]] = {}
+        waiting: list[Any] = [self]
+        while waiting:
+            layer = waiting.pop()
+            if id(layer) not in changes:
+                try:
+                    changes[id(layer)] = layer, layer._with_storage(storage)
+                except ValueError as error:
+                    raise type(error)(f"Layer '{layer.path or layer.name}': {error}") from None
+                waiting += layer.sublayers()
+        for layer, attributes in changes.values():
+            vars(layer).update(attributes)
+
+    def _with_storage(self, storage: str | None) -> dict[str, Any]:
+        """What changes where matrices are kept so; raises what `compress_weights` does."""
+        return {}
 
     def count_params(self) -> int:
         """How many numbers the weights hold.

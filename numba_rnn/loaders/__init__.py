@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from numba_rnn.compressed import check_storage
 from numba_rnn.errors import ModelFileError
 from numba_rnn.loaders.hdf5 import h5_bytes, is_whole_model, load_h5, load_h5_weights
 from numba_rnn.loaders.keras_v3 import archive_bytes, load_archive, load_archive_weights, weights_bytes
@@ -24,6 +25,8 @@ def load_model(
     custom_objects: dict[str, Any] | None = None,
     compile: bool = True,
     safe_mode: bool = True,
+    *,
+    weights: str | None = None,
 ) -> Any:
     """The model in a `.keras` or whole-model `.h5` file saved by Keras 3, with its weights.
 
@@ -32,6 +35,8 @@ def load_model(
         custom_objects: classes and functions of your own that the file may name, under their names there.
         compile: whether a `.keras` file's losses and metrics are those of `evaluate`, if all of them are known here.
         safe_mode: accepted for Keras' sake; nothing in a file is ever executed, imported or unpickled.
+        weights: "bfloat16", "float16" or "int8": recurrent cells and `Dense` layers compute with matrices of fewer bytes, as by
+            `model.compress_weights`, at the price that `numba-rnn info --compare` shows.
 
     Returns:
         A `Sequential` or `Model` that predicts what Keras predicts. Source: `keras.saving.load_model`.
@@ -40,8 +45,17 @@ def load_model(
         FileNotFoundError: there is no such file; it is a ModelFileError too.
         ModelFileError: the file is damaged, unsafe, or holds something this library does not run.
         TypeError: `filepath` is neither a string nor a path.
+        ValueError: other `weights`, before the file is looked at; a weight that cannot be kept so.
+        DTypeError: `weights`, and such a layer computes in float64.
     """
-    path = _path(filepath)
+    check_storage(weights)
+    model = _load_model(_path(filepath), custom_objects, compile)
+    if weights is not None:
+        model.compress_weights(weights)
+    return model
+
+
+def _load_model(path: Path, custom_objects: dict[str, Any] | None, compile: bool) -> Any:
     with _naming(path):
         start = check_source(path)
         if start.startswith(b"PK"):

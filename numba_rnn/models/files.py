@@ -17,7 +17,12 @@ def set_loaders(find: Callable[[], Any]) -> None:
 
 
 def load_model(
-    filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
+    filepath: Any,
+    custom_objects: dict[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+    *,
+    weights: str | None = None,
 ) -> Any:
     """The model in a `.keras` or whole-model `.h5` file saved by Keras 3, with its weights.
 
@@ -26,6 +31,8 @@ def load_model(
         custom_objects: classes and functions of your own that the file may name, under their names there.
         compile: whether a `.keras` file's losses and metrics are those of `evaluate`, if all of them are known here.
         safe_mode: accepted for Keras' sake; nothing in a file is ever executed, imported or unpickled.
+        weights: "bfloat16", "float16" or "int8": recurrent cells and `Dense` layers compute with matrices of fewer bytes, as by
+            `model.compress_weights`, at the price that `numba-rnn info --compare` shows.
 
     Returns:
         A `Sequential` or `Model` that predicts what Keras predicts.
@@ -34,8 +41,10 @@ def load_model(
         FileNotFoundError: there is no such file.
         ModelFileError: the file is damaged, unsafe, or holds something this library does not run.
         TypeError: `filepath` is neither a string nor a path.
+        ValueError: other `weights`, before the file is looked at; a weight that cannot be kept so.
+        DTypeError: `weights`, and such a layer computes in float64.
     """
-    return _find_loaders().load_model(filepath, custom_objects, compile, safe_mode)
+    return _find_loaders().load_model(filepath, custom_objects, compile, safe_mode, weights=weights)
 
 
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None:
