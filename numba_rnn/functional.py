@@ -214,9 +214,10 @@ def _checked_state(cell: Cell, initial_state: Any, B: int) -> tuple[Array, ...]:
             f"`initial_state` of {cell.recurrence.spec.name} must be {count} ({', '.join(names)}), each ({B}, {cell.H}). "
             f"Received: {n}."
         )
-    checked = tuple(_plain(s, cell.recurrence.dtype) for s in initial_state)
+    dtype, shape = cell.recurrence.dtype, (B, cell.H)
+    checked = tuple([_plain(s, dtype) for s in initial_state])
     for name, s in zip(names, checked, strict=True):
-        if s.shape != (B, cell.H):
+        if s.shape != shape:
             check_shape(f"initial_state {name}", s, "B H", "States have one row a sequence.", B=B, H=cell.H)
     return checked
 

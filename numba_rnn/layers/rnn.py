@@ -28,7 +28,7 @@ from numba_rnn.layers.stacked import (
     state_specs,
     zero_states,
 )
-from numba_rnn.layers.state import carry_states, make_states, reset_states
+from numba_rnn.layers.state import carry_states, kept_arrays, make_states, reset_states
 from numba_rnn.layers.stepping import step_through
 from numba_rnn.ops.symbolic import SymbolicTensor
 from numba_rnn.ops.tree import flatten, map_structure, pack
@@ -235,13 +235,13 @@ class RNN(Layer):
     def _kept(self, sequences: Any, initial_state: Any) -> Any:
         if self.states is None:
             self.states = make_states(self.get_initial_state(len(sequences)), self.compute_dtype)
-        B = flatten(self.states)[0].shape[0]
+        B = flatten(self.states[0])[0].shape[0]
         if len(sequences) != B:
             raise ShapeError(
                 "If an RNN is stateful, the batch size of the input sequences must be the same as the batch size of the initial "
                 f"state. \n- Expected batch size: {B} \n- Received batch size: {len(sequences)}"
             )
-        return map_structure(lambda s: s.value, self.states) if initial_state is None else initial_state
+        return kept_arrays(self.states) if initial_state is None else initial_state
 
     def compute_output_spec(self, sequences: Any, initial_state: Any = None, mask: Any = None) -> Any:
         """Shapes of the result."""

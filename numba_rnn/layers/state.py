@@ -10,7 +10,7 @@ from numba_rnn._typing import Array
 from numba_rnn.layers.weight import Weight
 from numba_rnn.ops.tree import flatten, map_structure
 
-__all__ = ["State", "carry_states", "make_states", "reset_states"]
+__all__ = ["State", "carry_states", "kept_arrays", "make_states", "reset_states"]
 
 
 class State(Weight):
@@ -33,9 +33,16 @@ def make_states(initial: Any, dtype: str) -> Any:
     return map_structure(lambda x: State("rnn_state", x.shape, dtype, lambda *_: x, trainable=False), initial)
 
 
+def kept_arrays(states: Any) -> list[Any]:
+    """The array of each state, in their structure."""
+    return [s.value if type(s) is State else map_structure(lambda one: one.value, s) for s in states]
+
+
 def carry_states(states: Any, values: Any) -> None:
-    """Give each state the value at its place."""
-    for state, value in zip(flatten(states), flatten(list(values)), strict=True):
+    """Give each state the value at its place: in any structure, or one cell's in an array (S, B, H)."""
+    if not isinstance(values, np.ndarray):
+        states, values = flatten(states), flatten(values)
+    for state, value in zip(states, values, strict=True):
         state.carry(value)
 
 
