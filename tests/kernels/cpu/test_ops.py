@@ -92,7 +92,7 @@ def test_within_four_ulp(rng, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tanh", "sigmoid"])
 def test_within_four_ulp_over_all_of_float32(name):
-    """Minutes; the largest error found was 2.50 ulp for tanh, 2.40 for sigmoid."""
+    """Minutes; the largest error found was 1.91 ulp for tanh, 1.64 for sigmoid."""
     for block in range(0, 2**32, 2**24):
         bits = np.arange(block, block + 2**24, dtype=np.uint64).astype(np.uint32)
         assert ulps(name, bits.view(np.float32), np.float64) <= 4
