@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,22 +83,51 @@ def predict(model_path: Path, inputs_path: Path, output: Path | None, batch_size
 
 @main.command(short_help="Summarise MODEL and say which kernels will run.")
 @MODEL
-def info(model_path: Path) -> None:
+@click.option(
+    "--compare", is_flag=True, help="Run it with weights of fewer bytes, too, and show what that costs and saves."
+)
+def info(model_path: Path, compare: bool) -> None:
     """Summarise MODEL and say which kernel will run each recurrent layer, and why."""
     with _errors_in_words():
         model = _load(model_path)
         model.summary()
         kernels = list(_kernels(model))
-    if not kernels:
-        click.echo("No recurrent layers.")
-        return
-    from rich.console import Console
-    from rich.table import Table
+        if kernels:
+            _print_table(
+                "Kernels", ["Recurrent layer", "Kernel"], [(name, "\n".join(lines)) for name, lines in kernels]
+            )
+        else:
+            click.echo("No recurrent layers.")
+        if compare:
+            _compare(model)
 
-    table = Table("Recurrent layer", "Kernel", title="Kernels", title_justify="left", show_lines=True)
-    for name, lines in kernels:
-        table.add_row(name, "\n".join(lines))
-    Console().print(table)
+
+def _compare(model: Any) -> None:
+    """A table of the model with each way to keep its weights."""
+    from numba_rnn.compressed import STORAGES
+    from numba_rnn.models.batches import progress
+    from numba_rnn.models.comparison import ROWS, STEPS, compare_weights
+
+    found = []
+    with _compilations(), progress("compare", 1 + len(STORAGES), "auto") as advance:
+        for comparison in compare_weights(model):
+            found.append(comparison)
+            advance()
+    own = " and ".join(sorted({weight.dtype for weight in model.weights}))
+    rows = [
+        (c.storage or own, f"{c.nbytes:,}", f"{c.largest:.2g}", f"{c.mean:.2g}", f"{c.seconds * 1e6:,.1f} us")
+        if c.refused is None
+        else (str(c.storage), "-", "-", "-", "-")
+        for c in found
+    ]
+    _print_table("What weights cost", ["Weights", "Bytes", "Largest difference", "Mean", "Time a call"], rows)
+    click.echo(
+        f"Differences: of the outputs, absolute, on random input of unit scale, {ROWS} rows and {STEPS} steps where the model "
+        "takes any number. Times: the fastest call, of one row where the model takes any number."
+    )
+    for c in found:
+        if c.refused is not None:
+            click.echo(f"{c.storage}: {c.refused}")
 
 
 @main.command(short_help="Compile what MODEL needs, for later runs.")
@@ -116,6 +145,16 @@ def warmup(model_path: Path) -> None:
         click.echo(f"Ready in {time.perf_counter() - start:.1f} s.")
         if not settings.cache:
             click.echo("Nothing is kept for the next run: NUMBA_RNN_CACHE=0 turns the disk cache off.", err=True)
+
+
+def _print_table(title: str, columns: list[str], rows: Sequence[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, title=title, title_justify="left", show_lines=True)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
 
 
 @contextlib.contextmanager

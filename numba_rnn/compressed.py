@@ -20,7 +20,7 @@ import numpy as np
 from numba_rnn._typing import Array
 from numba_rnn.errors import DTypeError
 
-__all__ = ["STORAGES", "Compressed", "check_storage", "compress", "expand"]
+__all__ = ["STORAGES", "Compressed", "check_storage", "compress", "compressed_bytes", "expand"]
 
 STORAGES = ("bfloat16", "float16", "int8")
 FLOAT32 = np.dtype(np.float32)
@@ -123,6 +123,12 @@ def expand(matrix: Array | Compressed) -> Array:
         return widened
     widened = matrix.data.astype(np.float32)
     return widened if matrix.scale is None else widened * matrix.scale
+
+
+def compressed_bytes(shape: tuple[int, ...], storage: str) -> int:
+    """How many bytes a matrix (K, N) takes, scales included."""
+    K, N = shape
+    return K * N + 4 * N if storage == "int8" else 2 * K * N
 
 
 def _as_bfloat16(w: Array) -> tuple[Array, Array]:

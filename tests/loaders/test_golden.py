@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from numba_rnn.compressed import STORAGES
 from numba_rnn.config import device
 from numba_rnn.loaders import load_model, load_weights
 
@@ -60,3 +61,31 @@ def test_golden_file(path: Path, where: str) -> None:
                 for key, array in expected.items():
                     assert received[key].dtype == array.dtype, key
                     np.testing.assert_allclose(received[key], array, rtol=1e-5, atol=1e-5, err_msg=key)
+
+
+# The models of 3.15.1 in float32; each storage moves a weight by at most this share of its matrix's largest.
+STORED = [
+    p for p in FILES if p.parent.name == "3.15.1" and not p.name.endswith((".weights.h5", "64.keras", "dtypes.keras"))
+]
+SHARES = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "int8": 1 / 254}
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("path", STORED, ids=[p.name for p in STORED])
+def test_golden_file_with_weights_of_fewer_bytes(path: Path, storage: str) -> None:
+    """Close to Keras: one product of K terms is off by K times a weight's error at most; steps and slopes hardly add to that."""
+    with np.load(path.with_name(f"{path.name}.npz"), allow_pickle=False) as archive:
+        stored = dict(archive)
+    x = inputs_in(stored)
+    with device("reference"):
+        model = load_model(path, weights=storage)
+        y = keyed("y", model.predict(x, batch_size=len(next(iter(keyed("x", x).values()))), verbose=0))
+    kept = [layer for layer in model._flatten_layers() if layer.weight_storage]
+    matrices = [w for layer in kept for w in layer.weights if w.name.endswith("kernel")]
+    terms = max((w.shape[0] for w in matrices), default=0)
+    largest = max((float(np.abs(w.value).max()) for w in matrices), default=0.0)
+    for key, array in y.items():
+        wanted = stored[key]
+        assert array.dtype == wanted.dtype, key
+        scale = max(1.0, float(np.abs(wanted).max()))
+        np.testing.assert_allclose(array, wanted, rtol=0, atol=scale * (terms * largest * SHARES[storage] + 1e-5))
