@@ -13,7 +13,7 @@ Learning Training", 2019; R. Krishnamoorthi, "Quantizing deep convolutional netw
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -36,7 +36,10 @@ class Compressed:
         storage: one of `STORAGES`.
         data: (K, N), C-contiguous: uint16, float16 or int8.
         scale: float32 (N,), what a column's whole numbers are multiplied by; None for the floating point storages.
+        dtype: what it is computed with.
     """
+
+    dtype: ClassVar[np.dtype[Any]] = FLOAT32
 
     storage: str
     data: Array
@@ -46,11 +49,6 @@ class Compressed:
     def shape(self) -> tuple[int, ...]:
         """(K, N)."""
         return self.data.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """What it is computed with: float32."""
-        return FLOAT32
 
     @property
     def nbytes(self) -> int:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from numba_rnn import DTypeError, ShapeError, functional
-from numba_rnn.cells import LSTM
+from numba_rnn.cells import CELLS, GRU, LSTM
+from numba_rnn.compressed import STORAGES, compress, expand
+from numba_rnn.config import device
 
 
 @pytest.fixture
@@ -120,3 +122,48 @@ def test_linear_checks_dtypes():
 def test_linear_checks_sizes():
     with pytest.raises(ShapeError, match="`x` has the wrong shape"):
         functional.linear(np.zeros((2, 3), "float32"), np.zeros((4, 5), "float32"))
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("name", CELLS)
+def test_weights_of_fewer_bytes_are_the_oracles_own(rng, name, storage):
+    spec = CELLS[name]
+    G = len(spec.gates)
+    arrays = [rng.standard_normal(s).astype("float32") for s in ((5, G * 7), (7, G * 7), (G * 7,))]
+    x = rng.standard_normal((3, 9, 5)).astype("float32")
+    cell = functional.prepare(spec, *arrays, weights=storage)
+    assert cell.recurrence.storage == storage
+    assert (cell.D, cell.H) == (5, 7)
+    np.testing.assert_array_equal(expand(cell.weights.kernel), expand(compress(arrays[0], storage)))
+    plain = functional.prepare(spec, *(expand(compress(w, storage)) for w in arrays[:2]), arrays[2])
+    assert cell.recurrence != plain.recurrence  # another kernel
+    with device("reference"):
+        np.testing.assert_array_equal(functional.scan(cell, x)[0], functional.scan(plain, x)[0])
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_weights_of_fewer_bytes_in_kernels(rng, storage):
+    w, u, b = (rng.uniform(-1, 1, s).astype("float32") for s in ((5, 33), (11, 33), (2, 33)))
+    cell, linear = functional.prepare(GRU, w, u, b, weights=storage), functional.Linear(w, b[0], storage)
+    x = rng.standard_normal((3, 9, 5)).astype("float32")
+    with device("reference"):
+        want, wanted = functional.scan(cell, x)[0], linear(x)
+    np.testing.assert_allclose(functional.scan(cell, x)[0], want, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(linear(x), wanted, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(wanted, x @ expand(compress(w, storage)) + b[0], rtol=1e-5, atol=1e-5)
+
+
+def test_weights_that_cannot_be_kept_in_fewer_bytes():
+    w, u, wide = np.ones((3, 20), "float32"), np.ones((5, 20), "float32"), np.full((5, 20), 1e5, "float32")
+    with pytest.raises(ValueError, match=r"`recurrent_kernel` does not fit float16\."):
+        functional.prepare(LSTM, w, wide, weights="float16")
+    with pytest.raises(ValueError, match=r"`kernel` does not fit float16\."):
+        functional.Linear(wide, weights="float16")
+    for make in (
+        lambda **o: functional.prepare(LSTM, *o.pop("w"), **o),
+        lambda **o: functional.Linear(o.pop("w")[0], **o),
+    ):
+        with pytest.raises(ValueError, match="Received: weights='int4'"):
+            make(w=(w, u), weights="int4")
+        with pytest.raises(DTypeError, match=r"float32 can keep its weights as int8\. Received: float64"):
+            make(w=(w.astype(float), u), weights="int8")

@@ -167,7 +167,8 @@ class Weighted(Operation):
         """Let the recurrent cells and `Dense` layers in here compute with matrices of fewer bytes; all else stays as it is.
 
         The weights themselves stay as they are: `get_weights` and `save` give what was loaded or assigned, and what is assigned
-        later is compressed anew. Nothing changes unless all of them can be kept so. `numba-rnn info --compare` shows what it costs.
+        later is compressed anew. Configs, and copies made from them, know nothing of it. Nothing changes unless all matrices can be
+        kept so. `numba-rnn info --compare` shows what it costs.
 
         Args:
             storage: "bfloat16", "float16" or "int8", as in `numba_rnn.compressed`; None for the weights' own dtype.

@@ -181,6 +181,17 @@ def test_weights_are_variables_made_when_asked_for() -> None:
     np.testing.assert_array_equal(twice(), A * 2)
 
 
+def test_what_is_derived_may_have_options() -> None:
+    w = Variable(A)
+    scaled = Derived(lambda a, by: a * by, w, by=2)
+    other = scaled.remade(by=3)
+    w.assign(A + 1)
+    np.testing.assert_array_equal(scaled(), (A + 1) * 2)
+    np.testing.assert_array_equal(other(), (A + 1) * 3)
+    with pytest.raises(TypeError, match="by"):
+        scaled.remade()
+
+
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [
