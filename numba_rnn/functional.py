@@ -23,6 +23,7 @@ __all__ = [
     "Cell",
     "Linear",
     "ScanOptions",
+    "both_ways",
     "gru",
     "linear",
     "lstm",
@@ -40,14 +41,15 @@ class Cell:
     Attributes:
         recurrence: what kind of recurrence it is.
         weights: the weights in Keras' layout.
-        D, H: inputs of a step, units.
+        backward: those of a second cell, which runs the other way, or None; see `both_ways`.
+        D, H: inputs of a step, units of one cell.
     """
 
-    __slots__ = ("D", "H", "_prepared", "recurrence", "weights")
+    __slots__ = ("D", "H", "_prepared", "backward", "recurrence", "weights")
 
-    def __init__(self, recurrence: Recurrence, weights: CellWeights) -> None:
+    def __init__(self, recurrence: Recurrence, weights: CellWeights, backward: CellWeights | None = None) -> None:
         self.recurrence = recurrence
-        self.weights = weights
+        self.weights, self.backward = weights, backward
         self.D, self.H = weights.kernel.shape[0], weights.recurrent_kernel.shape[0]
         self._prepared: dict[str, tuple[Backend, Any]] = {}
 
@@ -56,7 +58,8 @@ class Cell:
         ready = self._prepared.get(settings.device)
         if ready is None:
             backend = dispatch.choose(self.recurrence)
-            ready = self._prepared[settings.device] = backend, backend.prepare(self.recurrence, self.weights)
+            weights = (self.weights,) if self.backward is None else (self.weights, self.backward)
+            ready = self._prepared[settings.device] = backend, backend.prepare(self.recurrence, *weights)
         return ready
 
     def warm(self) -> None:
@@ -142,6 +145,20 @@ def prepare(
     return Cell(recurrence, CellWeights(W, V, b, rb, p))
 
 
+def both_ways(forward: Cell, backward: Cell) -> Cell:
+    """Two cells of one kind as one: over the same sequences, the second from the other end, outputs side by side (..., 2*H).
+
+    The second's outputs come in the first's order; states are the first's, then the second's.
+
+    Raises:
+        ValueError: they are of different kinds, sizes or dtypes, or either is such a pair already.
+    """
+    kinds = [(c.recurrence, c.recurrence.functions, c.D, c.H) for c in (forward, backward)]
+    if kinds[0] != kinds[1] or forward.backward is not None or backward.backward is not None:
+        raise ValueError("Both cells must be single ones of the same kind, activations, dtype, inputs and units.")
+    return Cell(forward.recurrence, forward.weights, backward.weights)
+
+
 def scan(
     cell: Cell,
     x: Array,
@@ -160,7 +177,8 @@ def scan(
 
     Returns:
         The output, (B, T, H) in processing order with `return_sequences`, otherwise (B, H) of the last step processed; and the
-        S last states as one array, (S, B, H). Source: Keras' `RNN.call`, its TensorFlow backend.
+        S last states as one array, (S, B, H). Of `both_ways` 2*H outputs, and 2*S states, given and returned. Source: Keras'
+        `RNN.call`, its TensorFlow backend.
 
     Raises:
         ShapeError: x, mask or a state does not fit, or T is 0.
@@ -204,7 +222,7 @@ def _plain(x: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def _checked_state(cell: Cell, initial_state: Any, B: int) -> tuple[Array, ...]:
-    names = cell.recurrence.spec.states
+    names = cell.recurrence.spec.states * (1 if cell.backward is None else 2)
     if isinstance(initial_state, np.ndarray):
         initial_state = (initial_state,) if initial_state.ndim == 2 else tuple(initial_state)
     if not isinstance(initial_state, (tuple, list)) or len(initial_state) != len(names):

@@ -1,5 +1,7 @@
 """Checks at the door: shapes, dtypes, states, masks; and that nothing odd about an array changes a result."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -167,3 +169,39 @@ def test_weights_that_cannot_be_kept_in_fewer_bytes():
             make(w=(w, u), weights="int4")
         with pytest.raises(DTypeError, match=r"float32 can keep its weights as int8\. Received: float64"):
             make(w=(w.astype(float), u), weights="int8")
+
+
+@pytest.mark.parametrize("where", ["cpu", "reference"])
+@pytest.mark.parametrize("name", ["lstm", "gru_reset_before"])
+def test_both_ways_is_two_cells_in_one_call(rng, where, name):
+    spec = CELLS[name]
+    G, S, B, T, D, H = len(spec.gates), len(spec.states), 5, 7, 4, 19
+
+    def draw(*shape):
+        return rng.standard_normal(shape).astype("float32")
+
+    cells = [functional.prepare(spec, draw(D, G * H), draw(H, G * H), draw(G * H)) for _ in range(2)]
+    pair = functional.both_ways(*cells)
+    x, mask, states = draw(B, T, D), rng.random((B, T)) < 0.7, [draw(B, H) for _ in range(2 * S)]
+    with device(where):
+        for backwards, sequences, given, masked in itertools.product((False, True), repeat=4):
+            m = mask if masked else None
+            y, last = functional.scan(
+                pair, x, m, tuple(states) if given else None, functional.ScanOptions(backwards, sequences)
+            )
+            for k, cell in enumerate(cells):
+                options = functional.ScanOptions(backwards != (k == 1), sequences)
+                want, want_last = functional.scan(cell, x, m, states[k * S : (k + 1) * S] if given else None, options)
+                if k == 1 and sequences:
+                    want = want[:, ::-1]
+                np.testing.assert_array_equal(y[..., k * H : (k + 1) * H], want)
+                np.testing.assert_array_equal(last[k * S : (k + 1) * S], want_last)
+
+
+def test_both_ways_wants_two_of_a_kind(rng):
+    def cell(H, **options):
+        return functional.prepare(GRU, *(rng.standard_normal((n, 3 * H)).astype("float32") for n in (4, H)), **options)
+
+    for other in (cell(6), cell(5, activation="relu"), functional.both_ways(cell(5), cell(5))):
+        with pytest.raises(ValueError, match="same kind"):
+            functional.both_ways(cell(5), other)

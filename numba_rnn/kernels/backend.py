@@ -95,8 +95,8 @@ class Backend(Protocol):
         """The kernel that will run, in words."""
         ...
 
-    def prepare(self, recurrence: Recurrence, weights: CellWeights) -> Any:
-        """Whatever `scan` wants to have ready: packed weights, a compiled kernel."""
+    def prepare(self, recurrence: Recurrence, *weights: CellWeights) -> Any:
+        """Whatever `scan` wants to have ready: packed weights, a compiled kernel. Of one cell, or of two of the same D and H."""
         ...
 
     def warm(self, prepared: Any) -> None:
@@ -106,17 +106,17 @@ class Backend(Protocol):
     def scan(
         self, prepared: Any, x: Array, mask: Array | None, initial_state: tuple[Array, ...] | None, options: ScanOptions
     ) -> tuple[Array, Array]:
-        """Run the whole sequence.
+        """Run the whole sequence; two cells run opposite ways, the second's steps put in the first's order.
 
         Args:
-            prepared: what `prepare` returned.
+            prepared: what `prepare` returned, of N cells.
             x: (B, T, D), C-contiguous, T at least 1.
             mask: bool (B, T), True where the step counts, or None.
-            initial_state: S arrays (B, H), or None for zeros.
-            options: direction and outputs.
+            initial_state: N*S arrays (B, H), the first cell's before the second's, or None for zeros.
+            options: direction, of the first cell, and outputs.
 
         Returns:
-            The output, (B, T, H) in processing order or (B, H), and the last states (S, B, H).
+            The output, (B, T, N*H) in processing order or (B, N*H), and the last states (N*S, B, H).
         """
         ...
 

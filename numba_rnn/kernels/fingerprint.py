@@ -6,9 +6,10 @@ Numba's disk cache watches the kernel's own file only: without this, an edited c
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from pathlib import Path
 
-__all__ = ["fingerprint"]
+__all__ = ["fingerprint", "source"]
 
 
 def fingerprint(*folders: str) -> int:
@@ -19,3 +20,9 @@ def fingerprint(*folders: str) -> int:
         for path in sorted((root / folder).glob("*.py")):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return int.from_bytes(digest.digest()[:8], "little") >> 1
+
+
+@cache
+def source() -> int:
+    """The fingerprint of all that the CPU's kernels are made from."""
+    return fingerprint("cells", "kernels", "kernels/cpu")

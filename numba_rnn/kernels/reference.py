@@ -26,45 +26,31 @@ class Reference:
         """The kernel in words."""
         return "NumPy, one step after another, float64 inside"
 
-    def prepare(self, recurrence: Recurrence, weights: CellWeights) -> tuple[Recurrence, PlainWeights]:
+    def prepare(self, recurrence: Recurrence, *weights: CellWeights) -> tuple[Recurrence, list[PlainWeights]]:
         """The weights, or what they stand for, in float64."""
-        w = weights.expanded()
-        arrays = (w.kernel, w.recurrent_kernel, w.bias, w.recurrent_bias, w.extra)
-        return recurrence, PlainWeights(*(np.asarray(a, np.float64) for a in arrays))
+        return recurrence, [_doubled(w.expanded()) for w in weights]
 
-    def warm(self, prepared: tuple[Recurrence, PlainWeights]) -> None:
+    def warm(self, prepared: tuple[Recurrence, list[PlainWeights]]) -> None:
         """Nothing is compiled."""
 
     def scan(
         self,
-        prepared: tuple[Recurrence, PlainWeights],
+        prepared: tuple[Recurrence, list[PlainWeights]],
         x: Array,
         mask: Array | None,
         initial_state: tuple[Array, ...] | None,
         options: ScanOptions,
     ) -> tuple[Array, Array]:
         """One step after another; see `Backend.scan`."""
-        recurrence, w = prepared
-        spec = recurrence.spec
-        B, T, _ = x.shape
-        H = w.recurrent_kernel.shape[0]
-        states = tuple(np.zeros((B, H)) for _ in spec.states)
-        if initial_state is not None:
-            states = tuple(np.asarray(s, np.float64) for s in initial_state)
-        y = np.zeros((B, H))  # the output before the first step that counts: zeros, as TensorFlow's loop has it
-        outputs = np.empty((B, T, H))
-        for step in range(T):
-            t = T - 1 - step if options.go_backwards else step
-            new = _step(recurrence, w, x[:, t].astype(np.float64), states)
-            if mask is None:
-                states, y = new, new[0]
-            else:
-                m = mask[:, t, None]
-                y = np.where(m, new[0], 0.0 if options.zero_output_for_mask else y)
-                states = tuple(np.where(m, n, s) for n, s in zip(new, states, strict=True))
-            outputs[:, step] = y
-        kept = outputs if options.return_sequences else y
-        return kept.astype(recurrence.dtype), np.stack(states).astype(recurrence.dtype)
+        recurrence, cells = prepared
+        S, outputs = len(recurrence.spec.states), []
+        last: list[Array] = []
+        for k, w in enumerate(cells):
+            states = None if initial_state is None else initial_state[k * S : (k + 1) * S]
+            y, after = _scan(recurrence, w, x, mask, states, options, options.go_backwards != (k == 1))
+            outputs.append(y[:, ::-1] if k == 1 and options.return_sequences else y)
+            last += after
+        return np.concatenate(outputs, -1).astype(recurrence.dtype), np.stack(last).astype(recurrence.dtype)
 
     def prepare_linear(self, kernel: Array | Compressed, bias: Array) -> tuple[Array, Array]:
         """The weights, or what they stand for, in float64."""
@@ -74,6 +60,41 @@ class Reference:
         """`x @ kernel + bias` in float64."""
         kernel, bias = prepared
         return (x @ kernel + bias).astype(x.dtype)
+
+
+def _doubled(w: PlainWeights) -> PlainWeights:
+    arrays = (w.kernel, w.recurrent_kernel, w.bias, w.recurrent_bias, w.extra)
+    return PlainWeights(*(np.asarray(a, np.float64) for a in arrays))
+
+
+def _scan(
+    recurrence: Recurrence,
+    w: PlainWeights,
+    x: Array,
+    mask: Array | None,
+    initial_state: tuple[Array, ...] | None,
+    options: ScanOptions,
+    backwards: bool,
+) -> tuple[Array, tuple[Array, ...]]:
+    """One cell's output, (B, T, H) in processing order or (B, H), and its last states."""
+    B, T, _ = x.shape
+    H = w.recurrent_kernel.shape[0]
+    states = tuple(np.zeros((B, H)) for _ in recurrence.spec.states)
+    if initial_state is not None:
+        states = tuple(np.asarray(s, np.float64) for s in initial_state)
+    y = np.zeros((B, H))  # the output before the first step that counts: zeros, as TensorFlow's loop has it
+    outputs = np.empty((B, T, H))
+    for step in range(T):
+        t = T - 1 - step if backwards else step
+        new = _step(recurrence, w, x[:, t].astype(np.float64), states)
+        if mask is None:
+            states, y = new, new[0]
+        else:
+            m = mask[:, t, None]
+            y = np.where(m, new[0], 0.0 if options.zero_output_for_mask else y)
+            states = tuple(np.where(m, n, s) for n, s in zip(new, states, strict=True))
+        outputs[:, step] = y
+    return (outputs if options.return_sequences else y), states
 
 
 def _step(recurrence: Recurrence, w: PlainWeights, xt: Array, states: tuple[Array, ...]) -> tuple[Any, ...]:

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from numba_rnn import functional
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.calling import signature_of
 from numba_rnn.layers.registry import register
-from numba_rnn.layers.rnn import RNN, WITH_MASK, WITHOUT_MASK
+from numba_rnn.layers.rnn import OPTIONS, RNN, WITH_MASK, WITHOUT_MASK
 from numba_rnn.layers.serialization import passes_masks
 from numba_rnn.ops.symbolic import SymbolicTensor, infer
 from numba_rnn.ops.tree import flatten
@@ -72,6 +73,18 @@ class Bidirectional(Layer):
         self.stateful, self.return_sequences = self.forward_layer.stateful, self.forward_layer.return_sequences
         self.return_state = self.forward_layer.return_state
         self.supports_masking = passes_masks()
+        self._alike = all(map(self._plain, (self.forward_layer, self.backward_layer)))
+        self._paired: tuple[Any, Any, functional.Cell | None] | None = None
+
+    def _plain(self, layer: Any) -> bool:
+        forward = self.forward_layer
+        return (
+            type(layer).call is RNN.call
+            and layer.runs_one_kernel
+            and not layer.stateful
+            and layer.dtype == self.dtype
+            and layer.zero_output_for_mask == forward.zero_output_for_mask
+        )
 
     @property
     def layer(self) -> Any:
@@ -122,6 +135,8 @@ class Bidirectional(Layer):
             self._check_states(initial_state)
             half = len(initial_state) // 2
             ahead, back = initial_state[:half], initial_state[half:]
+        if not training and (pair := self._pair()) is not None:
+            return self._both_ways(pair, sequences, initial_state, mask)
         y, *states = self._parts(_run(self.forward_layer, sequences, ahead, mask, training))
         y_rev, *states_rev = self._parts(_run(self.backward_layer, sequences, back, mask, training))
         if not (y.dtype is y_rev.dtype is self._np_dtype):
@@ -130,6 +145,33 @@ class Bidirectional(Layer):
         if not self.return_state:
             return merged
         return (*(merged if self.merge_mode is None else (merged,)), *states, *states_rev)
+
+    def _pair(self) -> functional.Cell | None:
+        """Both layers' cells as one, where one call of a kernel can run them: plain layers of one kind that keep no state."""
+        ahead, back = self.forward_layer, self.backward_layer
+        if not self._alike:
+            return None
+        cells = ahead.cell.prepared(), back.cell.prepared()
+        if self._paired is None or self._paired[0] is not cells[0] or self._paired[1] is not cells[1]:
+            try:
+                self._paired = *cells, functional.both_ways(*cells)
+            except ValueError:  # of different sizes or activations
+                self._paired = *cells, None
+        return self._paired[2]
+
+    def _both_ways(self, pair: functional.Cell, sequences: Any, initial_state: Any, mask: Any) -> Any:
+        forward = self.forward_layer
+        options = OPTIONS[forward.go_backwards, self.return_sequences, forward.zero_output_for_mask]
+        if isinstance(mask, (list, tuple)):
+            mask = mask[0]
+        try:
+            y, states = functional.scan(pair, sequences, mask, initial_state, options)
+        except ShapeError as error:
+            raise ShapeError(f"Layer '{self.name}' ({type(self).__name__}): {error}") from None
+        merged = y if self.merge_mode == "concat" else self._merge(y[..., : pair.H], y[..., pair.H :])
+        if not self.return_state:
+            return merged
+        return (*(merged if self.merge_mode is None else (merged,)), *states)
 
     def _check_states(self, states: Any) -> None:
         one = getattr(self.forward_layer, "state_size", None)

@@ -243,6 +243,11 @@ class RNN(Layer):
             )
         return kept_arrays(self.states) if initial_state is None else initial_state
 
+    @property
+    def runs_one_kernel(self) -> bool:
+        """Whether a call is one call of a kernel, in the layer's own dtype."""
+        return self._in_kernels and not self._stacked and not self._mixed
+
     def compute_output_spec(self, sequences: Any, initial_state: Any = None, mask: Any = None) -> Any:
         """Shapes of the result."""
         B, T = sequences.shape[:2]

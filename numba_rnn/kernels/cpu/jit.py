@@ -46,8 +46,8 @@ def kernel(**options):
 def compile_for(compiled, what, *args):
     """Compile a kernel for arguments like these, or take it from the disk cache; `what` it is, for whoever shows progress.
 
-    It is not run: a kernel for several threads must not be, outside of `threads.parallel_region`. Returns the compiled function
-    itself, which takes arguments of these types alone, unasked: numba's dispatcher asks for them at every call, for 0.5 us.
+    It is not run. Returns the compiled function itself, which takes arguments of these types alone, unasked: numba's dispatcher
+    asks for them at every call, for 0.5 us.
     """
     signature = tuple(map(typeof, args))
     with compiling(what):

@@ -9,7 +9,7 @@ import numpy as np
 from numba_rnn._typing import Array
 from numba_rnn.kernels.backend import PlainWeights
 
-__all__ = ["CACHE_LINE", "PackedWeights", "aligned", "pack_bias", "pack_matrix", "pack_weights"]
+__all__ = ["CACHE_LINE", "PackedWeights", "aligned", "pack_bias", "pack_matrix", "pack_weights", "side_by_side"]
 
 CACHE_LINE = 64  # bytes; a vector that straddles two lines costs two loads
 
@@ -74,3 +74,14 @@ def pack_weights(weights: PlainWeights, gates: int, first: int, lanes: int) -> P
         rest_bias=pack_bias(w.recurrent_bias[cut:], gates - first, lanes),
         extra=pack_bias(w.extra.reshape(-1), len(w.extra), lanes),
     )
+
+
+def side_by_side(cells: list[PackedWeights]) -> PackedWeights:
+    """The weights of several cells in one another's wake: every array's panels, the first cell's before the second's."""
+    if len(cells) == 1:
+        return cells[0]
+    joined = []
+    for arrays in zip(*cells, strict=True):
+        out = aligned((sum(len(a) for a in arrays), *arrays[0].shape[1:]), arrays[0].dtype)
+        joined.append(np.concatenate(arrays, out=out))
+    return PackedWeights(*joined)

@@ -11,6 +11,7 @@ import numpy as np
 from numba_rnn.cells import CELLS
 from numba_rnn.functional import prepare, scan
 from numba_rnn.kernels.backend import ScanOptions
+from numba_rnn.kernels.cpu.team import ALONE
 
 libc, page = ctypes.CDLL(None), mmap.PAGESIZE
 libc.mmap.restype, libc.mmap.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
@@ -41,7 +42,7 @@ for name in ("lstm", "gru_reset_before"):
                 y2, last2 = guarded(y.reshape(-1, H) * 0), guarded(np.zeros((S, B, H), "f4"))
                 packed = (guarded(a) if a.size else a for a in prepared.packed)
                 inputs = guarded(x), guarded(mask), tuple(map(guarded, state))
-                prepared.serial(*inputs, *packed, y2, last2, options.flags, chunk, B, 1)
+                prepared.kernel(0, ALONE, *inputs, *packed, y2, last2, options.flags, chunk, B, 1, 1)
                 assert (y2.reshape(y.shape) == y).all()
                 assert (last2 == last).all()
 """

@@ -7,6 +7,7 @@ from numba_rnn import config
 from numba_rnn.cells import CELLS, CellSpec
 from numba_rnn.functional import prepare, scan
 from numba_rnn.kernels.backend import ScanOptions
+from numba_rnn.kernels.cpu.team import ALONE
 
 SEQUENCES = ScanOptions(return_sequences=True)
 
@@ -26,9 +27,8 @@ def assert_equal(actual, expected):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("parallel", [False, True])
 @pytest.mark.parametrize("backwards", [False, True])
-def test_chunks_and_blocks(rng, parallel, backwards):
+def test_chunks_and_blocks(rng, backwards):
     cell = make_cell(rng, CELLS["lstm"], 7, 37)
     _, prepared = cell.prepared()
     B, T = 13, 11
@@ -38,14 +38,9 @@ def test_chunks_and_blocks(rng, parallel, backwards):
     want = scan(cell, x, mask, state, options)
     for chunk, block in ((1, B), (2, B), (4, 5), (T, 1), (3, 6), (10, 4), (T, B)):
         y, last = np.full((B, T, 37), np.nan, "float32"), np.full((2, B, 37), np.nan, "float32")
-        for r in range(0, B, B if parallel else block):
-            rows = slice(r, B if parallel else r + block)
-            n = len(x[rows])
-            part = np.empty((2, n, 37), "float32")
-            kernel, workers = (prepared.parallel, -(-B // block)) if parallel else (prepared.serial, 1)
-            kernel(x[rows], mask[rows], tuple(s[rows] for s in state), *prepared.packed, y[rows].reshape(-1, 37), part,
-                   options.flags, chunk, min(block, n), workers)  # fmt: skip
-            last[:, rows] = part
+        prepared.kernel(
+            0, ALONE, x, mask, state, *prepared.packed, y.reshape(-1, 37), last, options.flags, chunk, block, 1, 1
+        )
         assert_equal((y, tuple(last)), want)
 
 

@@ -29,7 +29,7 @@ def test_options_do_not_compile_another_kernel(rng):
             options = ScanOptions(bool(bits & 1), bool(bits & 2), bool(bits & 4))
             functional.scan(cell, x, rng.random((B, T)) < 0.5, (x[:, 0, :1].repeat(5, 1),), options)
             functional.scan(cell, x, None, None, options)
-    assert len(_scan_kernel(*prepared.key, False).signatures) == 1
+    assert len(_scan_kernel(*prepared.key).signatures) == 1
 
 
 def test_layers_of_one_kind_share_a_kernel(rng):
@@ -37,7 +37,7 @@ def test_layers_of_one_kind_share_a_kernel(rng):
         functional.prepare(LSTM, *(rng.standard_normal(s).astype("float32") for s in ((D, 4 * H), (H, 4 * H))))
         for D, H in ((3, 5), (7, 40))
     ]
-    first, second = (_scan_kernel(*cell.prepared()[1].key, False) for cell in cells)
+    first, second = (_scan_kernel(*cell.prepared()[1].key) for cell in cells)
     assert first is second
 
 
@@ -61,13 +61,7 @@ def test_compilation_is_announced(rng):
         cell.warm()
     finally:
         progress.set_listener(None)
-    assert heard == ["lstm (tanh, sigmoid) float32 on one thread", "lstm (tanh, sigmoid) float32 on several threads"]
-
-
-def test_serial_and_parallel_kernels_are_two():
-    key = ("lstm", "tanh", "sigmoid", 8, 32)
-    assert _scan_kernel(*key, False) is not _scan_kernel(*key, True)
-    assert _scan_kernel(*key, False) is _scan_kernel(*key, False)
+    assert heard == ["lstm (tanh, sigmoid) float32"]
 
 
 def test_linear_keeps_its_packed_weights(rng):

@@ -6,7 +6,7 @@ import pytest
 from numba_rnn import config
 from numba_rnn.functional import linear
 from numba_rnn.kernels.cpu.machine import CPU
-from numba_rnn.kernels.cpu.product import ROWS, cut
+from numba_rnn.kernels.cpu.product import PAIR, ROWS, cut
 
 SIZES = [1, 3, 7, 8, 9, 17, 64, 300]
 
@@ -50,9 +50,8 @@ def test_linear_of_many_rows_fills_its_output_and_nothing_else(rng, H):
 @pytest.mark.parametrize(("tall", "short"), [(6, 4), (8, 4), (3, 2), (4, 2), (12, 6), (1, 1), (2, 2)])
 def test_cut_covers_every_row_once(tall, short):
     for n in range(60):
-        talls, shorts, singles = cut(n, tall, short)
-        assert min(talls, shorts, singles) >= 0
-        covered = min(n, talls * tall)
-        covered = min(n - singles, covered + shorts * short)
-        assert covered + singles == n
-        assert talls * tall + shorts * short + singles - n < tall
+        talls, shorts, pairs, singles = cut(n, tall, short)
+        assert min(talls, shorts, pairs, singles) >= 0
+        low = n - singles - PAIR * pairs  # rows of talls and shorts
+        assert min(low, min(low, talls * tall) + shorts * short) == low
+        assert talls * tall + shorts * short - low < tall

@@ -9,6 +9,7 @@ from numba_rnn import config
 from numba_rnn.cells import CELLS
 from numba_rnn.functional import prepare, scan
 from numba_rnn.kernels.backend import ScanOptions
+from numba_rnn.kernels.cpu.team import ALONE
 
 SHAPES = [  # B, T, D, H: tails of the tile's rows, of the vectors, of the panels; more steps than a chunk holds
     (1, 1, 1, 1), (1, 5, 3, 7), (2, 4, 8, 8), (3, 5, 9, 17), (4, 3, 17, 9), (5, 6, 7, 16), (13, 3, 17, 33), (7, 9, 3, 40),
@@ -120,18 +121,6 @@ def test_pieces_of_time_give_the_whole(rng, name, cuts):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("name", ["gru", "lstm"])
-def test_threads_do_not_change_a_bit(rng, monkeypatch, name):
-    monkeypatch.setattr("numba_rnn.kernels.cpu.threads.WORTH_A_THREAD", 1)
-    cell = make_cell(rng, CELLS[name], 7, 33, "float32")
-    x, mask, state = make_call(rng, cell, 37, 9, masked=True, stateful=True)
-    results = []
-    for threads in (1, 2):
-        monkeypatch.setattr(config.settings, "threads", threads)
-        results.append(scan(cell, x, mask, state, ScanOptions(return_sequences=True)))
-    assert_same(*results, 0)
-
-
 @pytest.mark.parametrize("name", sorted(CELLS))
 def test_last_output_is_last_state_and_last_of_sequence(rng, name):
     cell = make_cell(rng, CELLS[name], 3, 10, "float32")
@@ -182,7 +171,9 @@ def test_nothing_is_written_past_the_output(rng):
     y = guarded[: 3 * 4 * 5].reshape(3, 4, 5)
     last = np.empty((2, 3, 5), np.float32)
     flags = ScanOptions(return_sequences=True).flags
-    prepared.serial(x, prepared.no_mask, prepared.no_state, *prepared.packed, y.reshape(-1, 5), last, flags, 4, 3, 1)
+    prepared.kernel(
+        0, ALONE, x, prepared.no_mask, prepared.no_state, *prepared.packed, y.reshape(-1, 5), last, flags, 4, 3, 1, 1
+    )
     assert (guarded[3 * 4 * 5 :] == 7).all()
     np.testing.assert_array_equal(y, scan(cell, x, options=ScanOptions(return_sequences=True))[0])
     assert backend.name == "cpu"
