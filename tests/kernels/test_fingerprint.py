@@ -18,7 +18,7 @@ x = np.full((1, 1, 1), 0.5, "float32")
 w = np.ones((1, 1), "float32")
 cell = functional.prepare(SIMPLE_RNN, w, w)
 y, _ = functional.scan(cell, x)
-print(float(y[0, 0]), sum(_scan_kernel(*cell.prepared()[1].key, False).stats.cache_hits.values()))
+print(float(y[0, 0]), sum(_scan_kernel(*cell.prepared()[1].key).stats.cache_hits.values()))
 """
 
 
