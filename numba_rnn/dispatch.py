@@ -41,10 +41,10 @@ def choose(recurrence: Recurrence) -> Backend:
     return next(b for b in map(get, ORDER) if b.supports(recurrence) is None)
 
 
-def explain(recurrence: Recurrence) -> str:
-    """The kernel that will run and why not a faster one, in words."""
+def explain(recurrence: Recurrence, D: int | None = None, H: int | None = None) -> str:
+    """The kernel that will run and why not a faster one, in words; for a cell of that size also how many threads share a call."""
     backend = choose(recurrence)
-    text = f"{backend.name}: {backend.describe(recurrence)}"
+    text = f"{backend.name}: {backend.describe(recurrence, D, H)}"
     if settings.device == "auto":
         refusals = [(name, get(name).supports(recurrence)) for name in ORDER[: ORDER.index(backend.name)]]
         text += "".join(f"; not {name}: {reason}" for name, reason in refusals)

@@ -42,3 +42,9 @@ def test_an_explicit_device_obeys_or_raises():
 def test_unknown_backend():
     with pytest.raises(DeviceError, match="Unknown device"):
         dispatch.get("tpu")
+
+
+def test_explain_tells_how_threads_share_calls(monkeypatch):
+    monkeypatch.setattr(config.settings, "threads", 1)
+    assert "1 x 1: one thread, 1 x 100: one thread, 32 x 100: one thread" in dispatch.explain(recurrence(), 64, 128)
+    assert "rows x steps" not in dispatch.explain(recurrence())

@@ -91,8 +91,8 @@ class Backend(Protocol):
         """None if it can run the recurrence, otherwise the reason why not."""
         ...
 
-    def describe(self, recurrence: Recurrence) -> str:
-        """The kernel that will run, in words."""
+    def describe(self, recurrence: Recurrence, D: int | None = None, H: int | None = None) -> str:
+        """The kernel that will run, in words; for a cell of that size also how many threads share a call."""
         ...
 
     def prepare(self, recurrence: Recurrence, *weights: CellWeights) -> Any:

@@ -22,7 +22,7 @@ class Reference:
         """It can always run."""
         return None
 
-    def describe(self, recurrence: Recurrence) -> str:
+    def describe(self, recurrence: Recurrence, D: int | None = None, H: int | None = None) -> str:
         """The kernel in words."""
         return "NumPy, one step after another, float64 inside"
 

@@ -147,7 +147,8 @@ class RecurrentCell(DropoutRNNCell, Layer):
 
     def describe_kernel(self) -> str:
         """Which kernel runs this cell, and why."""
-        return dispatch.explain(functional.recurrence_of(self.spec, *self._functions, self.dtype, self.weight_storage))
+        recurrence = functional.recurrence_of(self.spec, *self._functions, self.dtype, self.weight_storage)
+        return dispatch.explain(recurrence, None if self.kernel is None else self.kernel.shape[0], self.units)
 
     def get_initial_state(self, batch_size: int | None = None) -> list[Array]:
         """Zeros, one array (B, H) a state."""

@@ -14,8 +14,7 @@ from numba_rnn._typing import Array
 from numba_rnn.cells import CELLS
 from numba_rnn.compressed import Compressed, expand
 from numba_rnn.config import settings
-from numba_rnn.kernels.backend import CellWeights, Recurrence, ScanOptions
-from numba_rnn.kernels.cpu import team
+from numba_rnn.kernels.backend import SEQUENCES, CellWeights, Recurrence, ScanOptions
 from numba_rnn.kernels.cpu.host import l2_bytes, lanes_of, tile_shape, vector_bytes
 from numba_rnn.kernels.cpu.jit import compile_for
 from numba_rnn.kernels.cpu.ops import ACTIVATIONS
@@ -23,12 +22,14 @@ from numba_rnn.kernels.cpu.pack import PackedWeights, pack_bias, pack_matrix, pa
 from numba_rnn.kernels.cpu.plan import Load, Plan, plan
 from numba_rnn.kernels.cpu.product import build_linear
 from numba_rnn.kernels.cpu.scan import build_scan
+from numba_rnn.kernels.cpu.team import ALONE, MOST, cores, enter
 from numba_rnn.kernels.fingerprint import source
 
 __all__ = ["CPU"]
 
 Kernel = Callable[..., int]
 
+DESCRIBED = (1, 1), (1, 100), (32, 100)  # calls whose plans `describe` tells, rows and steps
 PLANS = 1000  # of a cell that are kept, one a shape
 
 _building = Lock()  # or two threads that need the same kernel first would compile it twice
@@ -56,6 +57,20 @@ def _scan_kernel(cell: str, act: str, rec: str, lanes: int, vector: int) -> Kern
     return run
 
 
+def load_of(recurrence: Recurrence, D: int, H: int) -> Load:
+    """What a step of a cell with D inputs and H units takes."""
+    G, panels, item = len(recurrence.spec.gates), -(-H // lanes_of(recurrence.dtype)), recurrence.dtype.itemsize
+    row_bytes = panels * lanes_of(recurrence.dtype) * G * item  # the projected input, about half of what a row takes
+    return Load(
+        madds=(D + H) * G * H,
+        panels=panels,
+        phases=1 if recurrence.spec.first is None else 2,
+        cached=H * row_bytes < l2_bytes(),
+        cached_steps=l2_bytes() // 2 // row_bytes,
+        rows=l2_bytes() // 8 // row_bytes,
+    )
+
+
 @cache
 def _linear_kernel(lanes: int, vector: int) -> Kernel:
     shape = tile_shape(vector, 1)
@@ -71,7 +86,7 @@ class Prepared:
         recurrence: what kind of recurrence it is.
         packed: its weights in panels.
         N: how many cells they are.
-        H: units.
+        S, H: states of a cell, units.
         load: what a step takes.
         no_mask, no_state: what the kernel takes for None.
         key: arguments of `_scan_kernel`; the vector's width is the one at the time, whatever the settings become.
@@ -80,6 +95,7 @@ class Prepared:
     recurrence: Recurrence
     packed: PackedWeights
     N: int
+    S: int
     H: int
     load: Load
     no_mask: Array
@@ -88,15 +104,16 @@ class Prepared:
     plans: dict[tuple[int, int, int], Plan] = field(default_factory=dict, compare=False)
 
     def plan(self, B: int, T: int) -> Plan:
-        """How to cut B rows of T steps, on as many threads as the settings allow."""
-        key = B, T, settings.threads
-        found = self.plans.get(key)
-        if found is None:
-            if len(self.plans) >= PLANS:
-                self.plans.clear()
-            threads = min(settings.threads or team.cores(), team.MOST)
-            found = self.plans[key] = plan(self.load, self.N, B, T, threads)
-        return found
+        """How to cut B rows of T steps, on as many threads as the settings allow; kept in `plans`."""
+        if len(self.plans) >= PLANS:
+            self.plans.clear()
+        threads = settings.threads
+        how = self.plans[B, T, threads] = plan(self.load, self.N, B, T, min(threads or cores(), MOST))
+        return how
+
+    def paired(self, states: tuple[Array, ...]) -> tuple[Array, ...]:
+        """N*S states (B, H) as the kernel takes them: S of (N*B, H)."""
+        return states if self.N == 1 else tuple(np.concatenate(states[s :: self.S]) for s in range(self.S))
 
     @cached_property
     def kernel(self) -> Kernel:
@@ -107,9 +124,7 @@ class Prepared:
         x = last = np.empty((0, 0, 0), r.dtype)
         y = np.empty((0, 0), r.dtype)
         what = f"{r.spec.name} ({r.activation}, {r.recurrent_activation}) {r.dtype}"
-        return compile_for(
-            kernel, what, 0, team.ALONE, x, self.no_mask, self.no_state, *self.packed, y, last, 0, 1, 1, 1, 1
-        )
+        return compile_for(kernel, what, 0, ALONE, x, self.no_mask, self.no_state, *self.packed, y, last, 0, 1, 1, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -136,30 +151,28 @@ class CPU:
                 return f"activation {name!r} mixes the units of a row"
         return None
 
-    def describe(self, recurrence: Recurrence) -> str:
-        """The kernel in words."""
-        return f"fused {recurrence.spec.name} kernel, {recurrence.dtype} x {lanes_of(recurrence.dtype)} SIMD lanes"
+    def describe(self, recurrence: Recurrence, D: int | None = None, H: int | None = None) -> str:
+        """The kernel in words, and how a few calls would be cut."""
+        text = f"fused {recurrence.spec.name} kernel, {recurrence.dtype} x {lanes_of(recurrence.dtype)} SIMD lanes"
+        if D is None or H is None:
+            return text
+        load, threads = load_of(recurrence, D, H), min(settings.threads or cores(), MOST)
+        plans = (f"{B} x {T}: {plan(load, 1, B, T, threads)}" for B, T in DESCRIBED)
+        return f"{text}; rows x steps: {', '.join(plans)}"
 
     def prepare(self, recurrence: Recurrence, *weights: CellWeights) -> Prepared:
         """Pack the weights and compile the kernel, or take it from the disk cache."""
         spec, dtype = recurrence.spec, recurrence.dtype
         G, lanes, vector = len(spec.gates), lanes_of(dtype), vector_bytes()
         packed = side_by_side([pack_weights(w.expanded(), G, spec.first or G, lanes) for w in weights])
-        N, D, (H, width) = len(weights), weights[0].kernel.shape[0], weights[0].recurrent_kernel.shape
-        row_bytes = packed.bias.nbytes // N  # of the projected input of a step, about half of what a row takes
+        N, D, H = len(weights), weights[0].kernel.shape[0], weights[0].recurrent_kernel.shape[0]
         prepared = Prepared(
             recurrence=recurrence,
             packed=packed,
             N=N,
+            S=len(spec.states),
             H=H,
-            load=Load(
-                madds=(D + H) * width,
-                panels=len(packed.bias) // N,
-                phases=1 if spec.first is None else 2,
-                cached=packed.first.nbytes + packed.rest.nbytes < l2_bytes(),
-                cached_steps=l2_bytes() // 2 // row_bytes,
-                rows=l2_bytes() // 8 // row_bytes,
-            ),
+            load=load_of(recurrence, D, H),
             no_mask=np.zeros((0, 0), np.bool_),
             no_state=(np.zeros((0, 0), dtype),) * len(spec.states),
             key=(spec.name, recurrence.activation or "", recurrence.recurrent_activation or "", lanes, vector),
@@ -179,27 +192,21 @@ class CPU:
         options: ScanOptions,
     ) -> tuple[Array, Array]:
         """Run the whole sequence; see `Backend.scan`."""
-        p = prepared
-        (B, T, _), S, width, dtype = x.shape, len(p.no_state), p.N * p.H, p.recurrence.dtype
-        y = np.empty((B, T, width) if options.return_sequences else (B, width), dtype)
-        last = np.empty((p.N * S, B, p.H), dtype)
-        if p.N > 1 and initial_state is not None:
-            initial_state = tuple(np.concatenate(initial_state[s::S]) for s in range(S))
-        how = p.plan(B, T)
-        args = (
-            x, p.no_mask if mask is None else mask, p.no_state if initial_state is None else initial_state, *p.packed,
-            y.reshape(-1, width) if options.return_sequences else y, last,
-            options.flags,
-        )  # fmt: skip
-        helped = team.enter(how.seats) if how.seats > 1 else None
-        if helped is None:
-            p.kernel(0, team.ALONE, *args, *how[:2], 1, 1)
-            return y, last
-        try:
-            p.kernel(0, helped.words, *args, *how)
-        finally:
-            helped.leave()
-        return y, last
+        p, flags = prepared, options.flags
+        B, T, _ = x.shape
+        y = np.empty((B * T if flags & SEQUENCES else B, p.N * p.H), x.dtype)
+        last = np.empty((p.N * p.S, B, p.H), x.dtype)
+        m = p.no_mask if mask is None else mask
+        states = p.no_state if initial_state is None else p.paired(initial_state)
+        chunk, block, parts, seats = p.plans.get((B, T, settings.threads)) or p.plan(B, T)
+        if seats == 1 or (helped := enter(seats)) is None:
+            p.kernel(0, ALONE, x, m, states, *p.packed, y, last, flags, chunk, block, 1, 1)
+        else:
+            try:
+                p.kernel(0, helped.words, x, m, states, *p.packed, y, last, flags, chunk, block, parts, seats)
+            finally:
+                helped.leave()
+        return (y.reshape(B, T, -1) if flags & SEQUENCES else y), last
 
     def prepare_linear(self, kernel: Array | Compressed, bias: Array) -> PreparedLinear:
         """Pack the weights and compile the kernel, or take it from the disk cache."""

@@ -22,80 +22,112 @@ __all__ = ["build_scan"]
 AT_ONCE = 2048
 
 
+ROW, BEGIN, END = 0, 1, 2  # of a slot: the row that it holds, the first step that counts there, the step after the last
+
+
 @literal_jitable
 def project(
-    lanes,
-    tall,
-    short,
-    panels,
-    row_panels,
-    gates,
-    x,
-    r0,
-    n,
-    T,
-    D,
-    step0,
-    steps,
-    backwards,
-    w,
-    wo,
-    j0,
-    j1,
-    bias,
-    bo,
-    z,
-    zo,
+    lanes, tall, short, panels, row_panels, gates, x, slots, n, masked, step0, steps, backwards, w, wo, j0, j1, bias, bo, z, zo,
     width,
-):
-    """z[step, row] = x W + b, panels j0 <= j < j1, for `steps` steps from `step0` and n rows from r0; z rows are `width` apart.
+):  # fmt: skip
+    """z[step, slot] = x W + b, panels j0 <= j < j1, for `steps` steps from `step0` and n slots; z rows are `width` apart.
 
-    The tiles run along whichever is longer, rows or steps; both are strides of x as the user has it.
+    The tiles run along whichever is longer, rows or steps; both are strides of x as the user has it. Rows that are masked at
+    either end run along the steps between, one after another.
     """
+    _, T, D = x.shape
     dt = -D if backwards else D
-    xo = (r0 * T + (T - 1 - step0 if backwards else step0)) * D
-    by_row = n >= steps
+    xo = (T - 1 - step0 if backwards else step0) * D
+    by_row = n >= steps and not masked
     outer, inner = (steps, n) if by_row else (n, steps)
-    x_outer, x_inner = (dt, T * D) if by_row else (T * D, dt)
-    z_outer, z_inner = (n * width, width) if by_row else (width, n * width)
+    x_inner, z_inner = (T * D, width) if by_row else (dt, n * width)
     for i in range(outer):
-        product(lanes, tall, short, panels, row_panels, gates, x, xo + i * x_outer, x_inner, inner, w, wo, D, j0, j1,
-                bias, bo, z, zo + i * z_outer + j0 * gates * lanes, z_inner)  # fmt: skip
+        step, slot, count = (i, 0, inner) if by_row else (0, i, inner)
+        if masked:
+            step = max(0, slots[slot, BEGIN] - step0)
+            count = min(steps, slots[slot, END] - step0) - step
+        if count > 0:
+            product(lanes, tall, short, panels, row_panels, gates, x, xo + slots[slot, ROW] * T * D + step * dt, x_inner, count,
+                    w, wo, D, j0, j1, bias, bo, z, zo + (step * n + slot) * width + j0 * gates * lanes, z_inner)  # fmt: skip
 
 
 @register_jitable
-def first_valid_steps(mask, r0, n, backwards):
-    """For each row the first step, in processing order, that counts: before it, the output is zeros."""
-    T = mask.shape[1]
-    first = np.full(n, T)
+def longest_first(mask):
+    """For each slot the row that it holds, and the steps, forwards, between which that row has any that count; longest first.
+
+    So the rows that are not yet or no longer at work at a step are the last, whichever end is padded. (B, 3), by counting sort.
+    """
+    B, T = mask.shape
+    begin, end, places = np.empty(B, np.intp), np.empty(B, np.intp), np.zeros(T + 2, np.intp)
+    for r in range(B):
+        i, j = 0, T
+        while i < T and not mask[r, i]:
+            i += 1
+        while j > i and not mask[r, j - 1]:
+            j -= 1
+        begin[r], end[r] = i, j
+        places[T - (j - i) + 1] += 1
+    for k in range(T + 1):
+        places[k + 1] += places[k]
+    slots = np.empty((B, 3), np.intp)
+    for r in range(B):
+        k = T - (end[r] - begin[r])
+        slots[places[k], ROW], slots[places[k], BEGIN], slots[places[k], END] = r, begin[r], end[r]
+        places[k] += 1
+    return slots
+
+
+@register_jitable
+def take_slots(spans, masked, task, blocks, block, B, T, backwards):
+    """The slots of a task, (n, 3), steps in processing order: neighbouring rows, or where masked every so manieth of `spans`."""
+    r0 = task * block
+    n = (B - task + blocks - 1) // blocks if masked else min(block, B - r0)
+    slots = np.empty((n, 3), np.intp)
     for r in range(n):
-        for step in range(T - 1, -1, -1):
-            if mask[r0 + r, T - 1 - step if backwards else step]:
-                first[r] = step
-    return first
+        slots[r, ROW], slots[r, BEGIN], slots[r, END] = r0 + r, 0, T
+        if masked:
+            row, begin, end = spans[task + r * blocks]
+            if begin == end:
+                begin = end = T  # never
+            elif backwards:
+                begin, end = T - end, T - begin
+            slots[r, ROW], slots[r, BEGIN], slots[r, END] = row, begin, end
+    return slots
+
+
+@register_jitable
+def at_work(slots, step):
+    """How many slots there are up to the last that is at work at that step."""
+    n = len(slots)
+    while n > 0 and not slots[n - 1, BEGIN] <= step < slots[n - 1, END]:
+        n -= 1
+    return n
 
 
 @literal_jitable
-def take_states(lanes, tail, initial, row, n, ws, ho, hs, co, cs):
-    """Rows from `row` of the initial states, S arrays, into the workspace; zeros past H, and everywhere if there are none."""
+def take_states(lanes, tail, initial, slots, row0, ws, ho, hs, co, cs):
+    """The slots' rows, from row0 on, of the initial states, S arrays; zeros past H, and everywhere if there are none."""
+    n = len(slots)
     ws[ho : ho + n * hs] = 0
     ws[co : co + n * cs] = 0
     if initial[0].size > 0:
         for r in range(n):
+            row = row0 + slots[r, ROW]
             for i in range(initial[0].shape[1]):
-                ws[ho + r * hs + i] = initial[0][row + r, i]
+                ws[ho + r * hs + i] = initial[0][row, i]
                 for s in range(tail):
-                    ws[co + r * cs + (i // lanes * tail + s) * lanes + i % lanes] = initial[s + 1][row + r, i]
+                    ws[co + r * cs + (i // lanes * tail + s) * lanes + i % lanes] = initial[s + 1][row, i]
 
 
 @literal_jitable
-def give_states(lanes, tail, ws, ho, hs, co, cs, last, first, row, n):
-    """The states out of the workspace into rows from `row` of `last`, states from number `first` on."""
-    for r in range(n):
+def give_states(lanes, tail, ws, ho, hs, co, cs, last, first, slots):
+    """The states out of the workspace into the slots' rows of `last`, states from number `first` on."""
+    for r in range(len(slots)):
+        row = slots[r, ROW]
         for i in range(last.shape[2]):
-            last[first, row + r, i] = ws[ho + r * hs + i]
+            last[first, row, i] = ws[ho + r * hs + i]
             for s in range(tail):
-                last[first + 1 + s, row + r, i] = ws[co + r * cs + (i // lanes * tail + s) * lanes + i % lanes]
+                last[first + 1 + s, row, i] = ws[co + r * cs + (i // lanes * tail + s) * lanes + i % lanes]
 
 
 @literal_jitable
@@ -133,6 +165,9 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
         blocks = (B + block - 1) // block
         tasks = w.shape[0] // HB * blocks
         most = min(block, B)  # rows
+        if masked:
+            chunk = min(T, max(chunk, 2 * tall))  # tiles run along the steps of a row
+        spans = longest_first(mask) if masked else np.empty((0, 3), np.intp)
         width = (HB + parts - 1) // parts  # panels of a part
         span = width if two_phase or most * width * gates * lanes <= AT_ONCE else panels
         # One workspace, in this order; `xs` is what a row takes of the array at `xo`, HB * lanes is H in whole vectors.
@@ -156,23 +191,25 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
         if member == 0 and seats > 1:
             if parts > 1:
                 lend(team, ws, zo)
-                take_states(lanes, tail, initial, 0, B, ws, start, hs, co, cs)
+                slots = take_slots(spans, masked, 0, 1, B, B, T, flags & BACKWARDS != 0)
+                take_states(lanes, tail, initial, slots, 0, ws, start, hs, co, cs)
             member_call(team, CALL)
             open_job(team, seats, parts)
         task = 0 if parts > 1 else take(team, seats, -1)
         while task < tasks:
-            cell, r0 = task // blocks, task % blocks * block
-            n = min(block, B - r0)
+            cell = task // blocks
             backwards = (flags & BACKWARDS != 0) != (cell == 1)
+            slots = take_slots(spans, masked, task % blocks, blocks, block, B, T, backwards)
+            n = len(slots)
             ho, other = start, start + n * hs
             c0 = cell * HB  # the cell's first panel
             if parts == 1:
-                take_states(lanes, tail, initial, cell * B + r0, n, ws, ho, hs, co, cs)
-            first_valid = first_valid_steps(mask, r0, n, backwards) if masked else np.empty(0, np.intp)
+                take_states(lanes, tail, initial, slots, cell * B, ws, ho, hs, co, cs)
 
             for step in range(T):
                 zt = zo + step % chunk * n * zs
                 t = T - 1 - step if backwards else step
+                active = at_work(slots, step) if masked else n
                 if two_phase:
                     for k in range(parts):
                         part = (member + k) % parts
@@ -181,11 +218,11 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
                         lo, hi = part * width, min(HB, (part + 1) * width)
                         fp = fo + part * n * fs
                         if step % chunk == 0:
-                            project(lanes, tall, short, panels, row_panels, gates, x, r0, n, T, D, step, min(chunk, T - step),
+                            project(lanes, tall, short, panels, row_panels, gates, x, slots, n, masked, step, min(chunk, T - step),
                                     backwards, w, c0 * D * gates * lanes, lo, hi, bias, c0 * gates * lanes, ws, zo, zs)  # fmt: skip
-                        product(lanes, tall2, short2, panels2, row_panels2, first, ws, ho, hs, n, first_w, c0 * H * first * lanes,
-                                H, lo, hi, first_b, c0 * first * lanes, ws, fp, fs)  # fmt: skip
-                        for r in range(n):
+                        product(lanes, tall2, short2, panels2, row_panels2, first, ws, ho, hs, active, first_w,
+                                c0 * H * first * lanes, H, lo, hi, first_b, c0 * first * lanes, ws, fp, fs)  # fmt: skip
+                        for r in range(active):
                             for j in range(lo, hi):
                                 xv = load_tuple(lanes, gates, ws, zt + r * zs + j * gates * lanes)
                                 rv = load_tuple(lanes, first, ws, fp + r * fs + (j - lo) * first * lanes)
@@ -206,20 +243,21 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
                     lo, hi = part * width, min(HB, (part + 1) * width)
                     fp, rp = fo + part * n * fs, ro + part * n * rs
                     if two_phase:
-                        product(lanes, tall2, short2, panels2, row_panels2, rest, ws, go, hs, n, rest_w, c0 * H * rest * lanes,
+                        product(lanes, tall2, short2, panels2, row_panels2, rest, ws, go, hs, active, rest_w, c0 * H * rest * lanes,
                                 H, lo, hi, rest_b, c0 * rest * lanes, ws, rp, rs)  # fmt: skip
                     elif step % chunk == 0:
-                        project(lanes, tall, short, panels, row_panels, gates, x, r0, n, T, D, step, min(chunk, T - step),
+                        project(lanes, tall, short, panels, row_panels, gates, x, slots, n, masked, step, min(chunk, T - step),
                                 backwards, w, c0 * D * gates * lanes, lo, hi, bias, c0 * gates * lanes, ws, zo, zs)  # fmt: skip
                     for j0 in range(lo, hi, span):
                         j1 = min(hi, j0 + span)
                         if not two_phase:
-                            product(lanes, tall, short, panels, row_panels, first, ws, ho, hs, n, first_w, c0 * H * first * lanes,
-                                    H, j0, j1, first_b, c0 * first * lanes, ws, fp, fs)  # fmt: skip
+                            product(lanes, tall, short, panels, row_panels, first, ws, ho, hs, active, first_w,
+                                    c0 * H * first * lanes, H, j0, j1, first_b, c0 * first * lanes, ws, fp, fs)  # fmt: skip
                         for r in range(n):
-                            counts = not masked or mask[r0 + r, t]
+                            row = slots[r, ROW]
+                            counts = not masked or mask[row, t]
                             at = T - 1 - step if cell == 1 else step  # where the step stands in y
-                            yo = ((r0 + r) * T + at if sequences else r0 + r) * y.shape[1] + cell * H
+                            yo = (row * T + at if sequences else row) * y.shape[1] + cell * H
                             for j in range(j0, j1):
                                 h, c = ho + r * hs + j * lanes, co + r * cs + j * tail * lanes
                                 if counts:
@@ -235,7 +273,7 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
                                     yv = hv
                                 else:
                                     hv = load_tuple(lanes, 1, ws, h)[0]
-                                    yv = splat(0.0, hv) if zero_masked or step < first_valid[r] else hv
+                                    yv = splat(0.0, hv) if zero_masked or step < slots[r, BEGIN] else hv
                                 store(ws, other + r * hs + j * lanes, hv, lanes)
                                 if sequences or step == T - 1:
                                     store(y, yo + j * lanes, yv, H - j * lanes)
@@ -246,7 +284,7 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
                 ho, other = other, ho
 
             if parts == 1 or member == 0:
-                give_states(lanes, tail, ws, ho, hs, co, cs, last, cell * states, r0, n)
+                give_states(lanes, tail, ws, ho, hs, co, cs, last, cell * states, slots)
             task = tasks if parts > 1 else take(team, seats, task)
         if member == 0 and seats > 1:
             close_job(team)
