@@ -131,6 +131,18 @@ def _starting(results: Mapping[str, Any]) -> list[str]:
     return lines + [f"| {what} | {seconds:.2f} |" for what, seconds in results["starting"].items()]
 
 
+def _storages(results: Mapping[str, Any]) -> list[str]:
+    found = results.get("storages") or {}
+    if not found:
+        return []
+    names = list(next(iter(found.values())))
+    lines = ["", f"| weights kept as, one row, one thread: times float32's speed | {' | '.join(names)} |"]
+    lines.append("|---|" + "---:|" * len(names))
+    return lines + [
+        f"| {case} | " + " | ".join(f"{row[name]:.2f}" for name in names) + " |" for case, row in found.items()
+    ]
+
+
 def tables(results: Mapping[str, Any], picture: str) -> str:
     """What stands between README's markers; `picture` is the chart's path from there."""
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
@@ -150,7 +162,7 @@ def tables(results: Mapping[str, Any], picture: str) -> str:
     ]
     for threads in _counts(results):
         lines += [*_rows(results, threads), ""]
-    lines += _starting(results)
+    lines += [*_storages(results), *_starting(results)]
     machine = f"{results['processor']}, {results['cores']} cores, {results['date']}"
     lines += ["", f"{machine}; {versions}. Written by `python -m asv_bench.report`."]
     return "\n".join(lines)

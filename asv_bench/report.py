@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .benchmarks import shapes, start  # first: they set up BLAS before NumPy is imported
 from .benchmarks.compare import OURS, best_peer, ratio
+from .benchmarks.storages import UNITS, speedups
 from .chart import chart
 from .readme_table import README, between_markers, tables
 from .worker import Worker
@@ -46,7 +47,7 @@ def opened(folder: Path) -> tuple[Path, dict[str, Any]]:
     from numba import __version__ as numba
 
     machine = {"processor": processor(), "cores": os.cpu_count(), "date": today}
-    return path, machine | {"versions": {"numba": numba}, "limits": {}, "starting": {}, "rows": []}
+    return path, machine | {"versions": {"numba": numba}, "limits": {}, "storages": {}, "starting": {}, "rows": []}
 
 
 def save(path: Path, results: dict[str, Any]) -> None:
@@ -109,6 +110,12 @@ def starting() -> dict[str, float]:
     }
 
 
+def storages() -> dict[str, dict[str, float]]:
+    """What weights in fewer bytes save, case by case."""
+    cases = [(cell, H) for cell in ("lstm", "gru") for H in UNITS]
+    return {f"{cell.upper()}, {H} inputs and units": speedups(cell, H) for cell, H in cases}
+
+
 def render(path: Path, results: dict[str, Any]) -> None:
     """The chart beside the results, and README's tables."""
     (path.parent / CHART).write_text(chart(results), encoding="utf-8")
@@ -152,6 +159,7 @@ def main(
     counts = [1] if quick else [int(n) for n in threads.split(",")]
     run(path, results, cases, counts, min(seconds, 0.05) if quick else seconds, resume)
     if not (quick or families or (resume and results["starting"])):
+        results["storages"] = storages()
         results["starting"] = starting()
         save(path, results)
     if readme and not quick:

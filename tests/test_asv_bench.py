@@ -44,13 +44,15 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
             peers,
             shapes,
             start,
+            storages,
             timing,
         )
 
         monkeypatch.setattr(peers, "_told", set())
         yield SimpleNamespace(
-            activations=activations, cells=cells, chart=chart, common=common, compare=compare, layers=layers, limits=limits,
-            peers=peers, readme_table=readme_table, report=report, shapes=shapes, start=start, timing=timing, worker=worker,
+            activations=activations, cells=cells, chart=chart, common=common, compare=compare, layers=layers,
+            limits=limits, peers=peers, readme_table=readme_table, report=report, shapes=shapes, start=start,
+            storages=storages, timing=timing, worker=worker,
         )  # fmt: skip
 
 
@@ -251,6 +253,12 @@ def test_activations_are_timed(bench: Any, monkeypatch: pytest.MonkeyPatch) -> N
     assert 0.01 < bench.activations.Activations().track_element("sigmoid", "float32") < 100
 
 
+def test_what_storages_save(bench: Any) -> None:
+    found = bench.storages.speedups("simple_rnn", 40, seconds=0.001)
+    assert list(found) == ["bfloat16", "float16", "int8"]
+    assert all(0.01 < times < 100 for times in found.values())
+
+
 def test_starting_runs_a_fresh_process(bench: Any, tmp_path: Path) -> None:
     assert bench.start.seconds(bench.start.FIRST.format(layer="SimpleRNN"), str(tmp_path)) > 0
     assert any(tmp_path.rglob("*.nbc")), "the kernel was not compiled into the folder that was named"
@@ -337,6 +345,7 @@ def test_tables_and_chart_show_losses_and_what_is_missing(bench: Any) -> None:
     cases = bench.shapes.FAMILIES
     results = {
         "processor": "A & B", "cores": 2, "date": "2026-01-01", "versions": {"numba": "1"}, "starting": {"a start": 0.5},
+        "storages": {"LSTM, 256": {"bfloat16": 1.75, "int8": 2}},
         "limits": {"1": GIGA, "2": GIGA | {"threads": 2}},
         "rows": [
             row_of(bench, cases["tiny"][1], numba_rnn=2e-6, PyTorch=1e-6, JAX=3e-6),
@@ -353,6 +362,7 @@ def test_tables_and_chart_show_losses_and_what_is_missing(bench: Any) -> None:
     assert "| LSTM | 32, 100, 64, 128, masked | 1.0 | 2.0 |  | 2.00 |" in text
     assert "- JAX, lstm B1 T1 D16 H16: cannot" in text
     assert "| a start | 0.50 |" in text
+    assert "| LSTM, 256 | 1.75 | 2.00 |" in text
     assert text.index("| LSTM | 1, 1, 16, 16 |") < text.index("| LSTM | 32, 20, 3, 3 |"), "not in the suite's order"
     tree = ElementTree.fromstring(bench.chart.chart(results))
     titles = [circle.findtext("{*}title") for circle in tree.findall(".//{*}circle")]
