@@ -11,7 +11,7 @@ import numpy as np
 
 from numba_rnn.config import settings
 
-__all__ = ["TileShape", "l2_bytes", "lanes_of", "tile_shape", "vector_bytes"]
+__all__ = ["TileShape", "dots", "l2_bytes", "lanes_of", "readable", "tile_shape", "vector_bytes"]
 
 
 @dataclass(frozen=True)
@@ -43,24 +43,38 @@ def vector_bytes() -> int:
     return 64 if "avx512vl" in features else 32 if "avx2" in features else 16
 
 
+def readable(storage: str | None) -> str | None:
+    """What the kernel reads weights as that are kept as `storage`; None, expanded, where the processor cannot convert float16."""
+    return None if storage == "float16" and not {"f16c", "neon"} & _features() else storage
+
+
+def dots(vector: int) -> bool:
+    """Whether the processor has `dot`'s instruction for vectors of so many bytes."""
+    features = _features()
+    return {"avx512vnni", "avx512vl"} <= features or ("avxvnni" in features and vector < 64)
+
+
 def lanes_of(dtype: np.dtype[Any]) -> int:
     """How many numbers of that dtype a vector holds."""
     return vector_bytes() // dtype.itemsize
 
 
 @cache
-def tile_shape(vector: int, gates: int) -> TileShape:
-    """The tile for vectors of so many bytes and so many gates.
+def tile_shape(vector: int, gates: int, storage: str | None = None) -> TileShape:
+    """The tile for vectors of so many bytes and so many gates, and weights kept as `storage`.
 
     AVX-512 and NEON have 32 registers, AVX2 and SSE 16. The accumulators take three quarters of them; the held operand and one
     streamed value take the rest. A single row needs as many sums in flight as an fma takes cycles, times the fmas begun in one:
-    4 on Zen 4 (512 bits), 8 on Zen 3 (256 bits); more panels only make the weights' streams more numerous (measured there).
+    4 on Zen 4 (512 bits), 8 on Zen 3 (256 bits); more panels only make the weights' streams more numerous (measured there). Weights
+    in fewer bytes come so much faster that twice as many are better (H 256 to 1024: bfloat16's tile 4 to 15 % faster).
     """
     many = vector == 64 or "neon" in _features()
     accumulators, in_flight = (24, 4) if many else (12, 8)
     panels = max(1, (4 if many else 3) // gates)
     tall = max(1, accumulators // (panels * gates))
     short = tall // 2 if tall % 4 == 0 else -(-tall * 2 // 3)
+    if storage:
+        in_flight = min(2 * in_flight, accumulators)
     return TileShape(tall, short, panels, max(1, in_flight // gates))
 
 

@@ -15,10 +15,11 @@ from numba_rnn.cells import CELLS
 from numba_rnn.compressed import Compressed, expand
 from numba_rnn.config import settings
 from numba_rnn.kernels.backend import SEQUENCES, CellWeights, Recurrence, ScanOptions
-from numba_rnn.kernels.cpu.host import l2_bytes, lanes_of, tile_shape, vector_bytes
+from numba_rnn.kernels.cpu.dot import LONGEST
+from numba_rnn.kernels.cpu.host import dots, l2_bytes, lanes_of, readable, tile_shape, vector_bytes
 from numba_rnn.kernels.cpu.jit import compile_for
 from numba_rnn.kernels.cpu.ops import ACTIVATIONS
-from numba_rnn.kernels.cpu.pack import PackedWeights, pack_bias, pack_matrix, pack_weights, side_by_side
+from numba_rnn.kernels.cpu.pack import PackedWeights, pack_linear, pack_weights, side_by_side
 from numba_rnn.kernels.cpu.plan import Load, Plan, plan
 from numba_rnn.kernels.cpu.product import build_linear
 from numba_rnn.kernels.cpu.scan import build_scan
@@ -35,6 +36,10 @@ PLANS = 1000  # of a cell that are kept, one a shape
 _building = Lock()  # or two threads that need the same kernel first would compile it twice
 
 
+def _kept(dtype: Any, storage: str | None) -> str:
+    return f"{dtype}, weights kept as {storage}" if storage else f"{dtype}"
+
+
 @cache
 def _jitable(function: Callable[..., Any]) -> Callable[..., Any]:
     from numba.extending import register_jitable
@@ -44,14 +49,14 @@ def _jitable(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @cache
-def _scan_kernel(cell: str, act: str, rec: str, lanes: int, vector: int) -> Kernel:
-    """The kernel for a cell, its activations, and vectors of `lanes` numbers and `vector` bytes."""
+def _scan_kernel(cell: str, act: str, rec: str, lanes: int, vector: int, storage: str | None) -> Kernel:
+    """The kernel for a cell, its activations, vectors of `lanes` numbers and `vector` bytes, and weights kept as `storage`."""
     spec = CELLS[cell]
     G = len(spec.gates)
     first = spec.first or G
     run: Kernel = build_scan(
         source(), lanes, G, first, len(spec.states), len(spec.extra),
-        tile_shape(vector, G), tile_shape(vector, max(first, G - first)),
+        tile_shape(vector, G, storage), tile_shape(vector, max(first, G - first), storage),
         _jitable(spec.update), _jitable(spec.gate or spec.update), ACTIVATIONS[act], ACTIVATIONS[rec],
     )  # fmt: skip
     return run
@@ -61,19 +66,20 @@ def load_of(recurrence: Recurrence, D: int, H: int) -> Load:
     """What a step of a cell with D inputs and H units takes."""
     G, panels, item = len(recurrence.spec.gates), -(-H // lanes_of(recurrence.dtype)), recurrence.dtype.itemsize
     row_bytes = panels * lanes_of(recurrence.dtype) * G * item  # the projected input, about half of what a row takes
+    weight = {None: item, "int8": 1}.get(readable(recurrence.storage), 2)  # bytes
     return Load(
         madds=(D + H) * G * H,
         panels=panels,
         phases=1 if recurrence.spec.first is None else 2,
-        cached=H * row_bytes < l2_bytes(),
+        cached=H * row_bytes // item * weight < l2_bytes(),
         cached_steps=l2_bytes() // 2 // row_bytes,
         rows=l2_bytes() // 8 // row_bytes,
     )
 
 
 @cache
-def _linear_kernel(lanes: int, vector: int) -> Kernel:
-    shape = tile_shape(vector, 1)
+def _linear_kernel(lanes: int, vector: int, storage: str | None) -> Kernel:
+    shape = tile_shape(vector, 1, storage)
     run: Kernel = build_linear(source(), lanes, shape.tall, shape.short, shape.panels, shape.row_panels)
     return run
 
@@ -100,7 +106,7 @@ class Prepared:
     load: Load
     no_mask: Array
     no_state: tuple[Array, ...]
-    key: tuple[str, str, str, int, int]
+    key: tuple[str, str, str, int, int, str | None]
     plans: dict[tuple[int, int, int], Plan] = field(default_factory=dict, compare=False)
 
     def plan(self, B: int, T: int) -> Plan:
@@ -123,13 +129,13 @@ class Prepared:
             kernel = _scan_kernel(*self.key)
         x = last = np.empty((0, 0, 0), r.dtype)
         y = np.empty((0, 0), r.dtype)
-        what = f"{r.spec.name} ({r.activation}, {r.recurrent_activation}) {r.dtype}"
+        what = f"{r.spec.name} ({r.activation}, {r.recurrent_activation}) {_kept(r.dtype, r.storage)}"
         return compile_for(kernel, what, 0, ALONE, x, self.no_mask, self.no_state, *self.packed, y, last, 0, 1, 1, 1, 1)
 
 
 @dataclass(frozen=True)
 class PreparedLinear:
-    """A matrix ready to multiply: kernel (HB, D, 1, lanes), bias (HB, 1, lanes)."""
+    """A matrix ready to multiply: kernel (HB, D, 1, lanes), bias (HB, 1, lanes), as `pack.pack_linear` returns them."""
 
     kernel: Array
     bias: Array
@@ -153,7 +159,9 @@ class CPU:
 
     def describe(self, recurrence: Recurrence, D: int | None = None, H: int | None = None) -> str:
         """The kernel in words, and how a few calls would be cut."""
-        text = f"fused {recurrence.spec.name} kernel, {recurrence.dtype} x {lanes_of(recurrence.dtype)} SIMD lanes"
+        storage = readable(recurrence.storage)
+        lanes, kept = lanes_of(recurrence.dtype), f", weights kept as {storage}" if storage else ""
+        text = f"fused {recurrence.spec.name} kernel, {recurrence.dtype} x {lanes} SIMD lanes{kept}"
         if D is None or H is None:
             return text
         load, threads = load_of(recurrence, D, H), min(settings.threads or cores(), MOST)
@@ -164,8 +172,12 @@ class CPU:
         """Pack the weights and compile the kernel, or take it from the disk cache."""
         spec, dtype = recurrence.spec, recurrence.dtype
         G, lanes, vector = len(spec.gates), lanes_of(dtype), vector_bytes()
-        packed = side_by_side([pack_weights(w.expanded(), G, spec.first or G, lanes) for w in weights])
+        storage = readable(recurrence.storage)
         N, D, H = len(weights), weights[0].kernel.shape[0], weights[0].recurrent_kernel.shape[0]
+        dotted = dots(vector) and H <= LONGEST
+        packed = side_by_side(
+            [pack_weights(w if storage else w.expanded(), G, spec.first or G, lanes, dots=dotted) for w in weights]
+        )
         prepared = Prepared(
             recurrence=recurrence,
             packed=packed,
@@ -175,7 +187,7 @@ class CPU:
             load=load_of(recurrence, D, H),
             no_mask=np.zeros((0, 0), np.bool_),
             no_state=(np.zeros((0, 0), dtype),) * len(spec.states),
-            key=(spec.name, recurrence.activation or "", recurrence.recurrent_activation or "", lanes, vector),
+            key=(spec.name, recurrence.activation or "", recurrence.recurrent_activation or "", lanes, vector, storage),
         )
         _ = prepared.kernel
         return prepared
@@ -210,12 +222,14 @@ class CPU:
 
     def prepare_linear(self, kernel: Array | Compressed, bias: Array) -> PreparedLinear:
         """Pack the weights and compile the kernel, or take it from the disk cache."""
+        storage = readable(kernel.storage) if isinstance(kernel, Compressed) else None
         lanes = lanes_of(kernel.dtype)
         with _building:
-            run = _linear_kernel(lanes, vector_bytes())
-        w, b = pack_matrix(expand(kernel), 1, lanes), pack_bias(bias, 1, lanes)
+            run = _linear_kernel(lanes, vector_bytes(), storage)
+        w, b = pack_linear(kernel if storage else expand(kernel), bias, 1, lanes)
         x = y = np.empty((0, 0), kernel.dtype)
-        return PreparedLinear(w, b, kernel.shape[1], compile_for(run, f"linear {kernel.dtype}", x, w, b, y))
+        what = f"linear {_kept(kernel.dtype, storage)}"
+        return PreparedLinear(w, b, kernel.shape[1], compile_for(run, what, x, w, b, y))
 
     def linear(self, prepared: PreparedLinear, x: Array) -> Array:
         """`x @ kernel + bias` by the register tile."""

@@ -7,15 +7,21 @@ from typing import NamedTuple
 import numpy as np
 
 from numba_rnn._typing import Array
-from numba_rnn.kernels.backend import PlainWeights
+from numba_rnn.compressed import Compressed
+from numba_rnn.kernels.backend import CellWeights
 
-__all__ = ["CACHE_LINE", "PackedWeights", "aligned", "pack_bias", "pack_matrix", "pack_weights", "side_by_side"]
+__all__ = [
+    "CACHE_LINE", "PackedWeights", "aligned", "pack_bias", "pack_linear", "pack_matrix", "pack_weights", "side_by_side",
+]  # fmt: skip
 
 CACHE_LINE = 64  # bytes; a vector that straddles two lines costs two loads
 
 
 class PackedWeights(NamedTuple):
     """A cell's weights as the kernel reads them, in the order of its arguments; HB = ceil(H / lanes) panels.
+
+    Kept in fewer bytes, the three matrices are what `stored` says: as bfloat16, half as many words take the place of D and H; as
+    int8, a bias array is (2, HB, G, lanes), biases and scales, or (3, HB, G, lanes) for `dot`.
 
     Attributes:
         kernel: (HB, D, G, lanes).
@@ -60,19 +66,62 @@ def pack_bias(b: Array, gates: int, lanes: int) -> Array:
     return pack_matrix(b.reshape(1, -1), gates, lanes)[:, 0]
 
 
-def pack_weights(weights: PlainWeights, gates: int, first: int, lanes: int) -> PackedWeights:
-    """Pack a cell's weights; `first` gates are multiplied by h itself."""
+def pack_linear(w: Array | Compressed, b: Array, gates: int, lanes: int, *, dots: bool = False) -> tuple[Array, Array]:
+    """A matrix (K, G*H) in panels, as `stored` describes them, and the bias (G*H,) of its products; `dots`: int8 is for `dot`."""
+    bias = pack_bias(b, gates, lanes)
+    if not isinstance(w, Compressed):
+        return pack_matrix(w, gates, lanes), bias
+    if w.storage == "bfloat16":
+        return _pair_rows(pack_matrix(w.data, gates, lanes)), bias
+    if w.scale is None:
+        return pack_matrix(w.data.view(np.uint16), gates, lanes), bias
+    parts = [bias, pack_bias(w.scale, gates, lanes)]
+    packed = pack_matrix(w.data, gates, lanes)
+    if dots:
+        offsets = -128 * w.data.sum(axis=0, dtype=np.int32)
+        parts.append(pack_bias(offsets, gates, lanes).view(bias.dtype))
+        packed = _quads_of_rows(packed)
+    stacked = aligned((len(parts), *bias.shape), bias.dtype)
+    return packed, np.stack(parts, out=stacked)
+
+
+def _columns(w: Array | Compressed, part: slice) -> Array | Compressed:
+    if not isinstance(w, Compressed):
+        return w[:, part]
+    return Compressed(w.storage, w.data[:, part], None if w.scale is None else w.scale[part])
+
+
+def _pair_rows(packed: Array) -> Array:
+    """(HB, K, G, lanes) of 16 bits to (HB, ceil(K / 2), G, lanes) of 32: rows 2 k below, rows 2 k + 1 above, zeros past K."""
+    HB, K, G, lanes = packed.shape
+    pairs = aligned((HB, -(-K // 2), G, lanes), np.dtype(np.uint32))
+    pairs[:] = packed[:, ::2]
+    pairs[:, : K // 2] |= packed[:, 1::2].astype(np.uint32) << 16
+    return pairs
+
+
+def _quads_of_rows(packed: Array) -> Array:
+    """(HB, K, G, lanes) of int8 to (HB, ceil(K / 4), G, lanes) of int32: rows 4 k lowest, zeros past K."""
+    HB, K, G, lanes = packed.shape
+    quads = aligned((HB, -(-K // 4), G, lanes), np.dtype(np.int32))
+    rows = quads.view(np.uint32)
+    for i in range(4):
+        some = packed[:, i::4].view(np.uint8).astype(np.uint32)
+        rows[:, : some.shape[1]] |= some << 8 * i
+    return quads
+
+
+def pack_weights(weights: CellWeights, gates: int, first: int, lanes: int, *, dots: bool = False) -> PackedWeights:
+    """Pack a cell's weights; `first` gates are multiplied by h itself; `dots`: h by `dot` if they are kept as int8."""
     w = weights
     H = w.recurrent_kernel.shape[0]
     cut = first * H
+    kernel, bias = pack_linear(w.kernel, w.bias, gates, lanes)
+    U, b = w.recurrent_kernel, w.recurrent_bias
+    first_u, first_b = pack_linear(_columns(U, slice(cut)), b[:cut], first, lanes, dots=dots)
+    rest_u, rest_b = pack_linear(_columns(U, slice(cut, None)), b[cut:], gates - first, lanes, dots=dots)
     return PackedWeights(
-        kernel=pack_matrix(w.kernel, gates, lanes),
-        bias=pack_bias(w.bias, gates, lanes),
-        first=pack_matrix(w.recurrent_kernel[:, :cut], first, lanes),
-        first_bias=pack_bias(w.recurrent_bias[:cut], first, lanes),
-        rest=pack_matrix(w.recurrent_kernel[:, cut:], gates - first, lanes),
-        rest_bias=pack_bias(w.recurrent_bias[cut:], gates - first, lanes),
-        extra=pack_bias(w.extra.reshape(-1), len(w.extra), lanes),
+        kernel, bias, first_u, first_b, rest_u, rest_b, extra=pack_bias(w.extra.reshape(-1), len(w.extra), lanes)
     )
 
 
@@ -80,8 +129,10 @@ def side_by_side(cells: list[PackedWeights]) -> PackedWeights:
     """The weights of several cells in one another's wake: every array's panels, the first cell's before the second's."""
     if len(cells) == 1:
         return cells[0]
-    joined = []
-    for arrays in zip(*cells, strict=True):
-        out = aligned((sum(len(a) for a in arrays), *arrays[0].shape[1:]), arrays[0].dtype)
-        joined.append(np.concatenate(arrays, out=out))
-    return PackedWeights(*joined)
+    joined = {}
+    for name, arrays in zip(PackedWeights._fields, zip(*cells, strict=True), strict=True):
+        axis = arrays[0].ndim - 3 if name.endswith("bias") else 0
+        shape = list(arrays[0].shape)
+        shape[axis] *= len(cells)
+        joined[name] = np.concatenate(arrays, axis, out=aligned(tuple(shape), arrays[0].dtype))
+    return PackedWeights(**joined)

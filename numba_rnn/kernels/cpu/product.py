@@ -5,6 +5,7 @@ from numba.extending import register_jitable
 
 from numba_rnn.kernels.cpu.jit import kernel, literal_jitable
 from numba_rnn.kernels.cpu.simd import load_tuple, store
+from numba_rnn.kernels.cpu.stored import depth_of, words_of
 from numba_rnn.kernels.cpu.tile import tile
 
 __all__ = ["build_linear", "product", "workspace"]
@@ -52,29 +53,31 @@ def product(lanes, tall, short, panels, row_panels, gates, a, ao, lda, n, w, wo,
     Tiles of `tall` or `short` rows by `panels`, then a pair or a single row by `row_panels`, over all k at once.
     """
     GL = gates * lanes
+    panel = words_of(w, K) * GL
+    block = depth_of(w, K, K_BLOCK)
     talls, _, pairs, singles = cut(n, tall, short)
     r3 = n - singles
     r2 = r3 - PAIR * pairs
     r1 = min(r2, talls * tall)
     for j in range(j0, j1, panels):
         last_panel = min(panels, j1 - j) - 1
-        for k in range(0, max(1, K), K_BLOCK):  # once for K = 0: the bias alone
-            depth = min(K_BLOCK, K - k)
-            wk, fresh = wo + j * K * GL + k * GL, k == 0
+        for k in range(0, max(1, K), block):  # once for K = 0: the bias alone
+            depth = min(block, K - k)
+            wk, fresh, final = wo + j * panel + words_of(w, k) * GL, k == 0, k + depth == K
             for r in range(0, r1, tall):
-                tile(lanes, tall, panels, gates, a, ao + r * lda + k, lda, min(tall, r1 - r) - 1, w, wk, K * GL, last_panel,
-                     depth, bias, bo + j * GL, fresh, out, oo + r * ldo + (j - j0) * GL, ldo)  # fmt: skip
+                tile(lanes, tall, panels, gates, a, ao + r * lda + k, lda, min(tall, r1 - r) - 1, w, wk, panel, last_panel,
+                     depth, bias, bo + j * GL, fresh, final, out, oo + r * ldo + (j - j0) * GL, ldo)  # fmt: skip
             for r in range(r1, r2, short):
-                tile(lanes, short, panels, gates, a, ao + r * lda + k, lda, min(short, r2 - r) - 1, w, wk, K * GL, last_panel,
-                     depth, bias, bo + j * GL, fresh, out, oo + r * ldo + (j - j0) * GL, ldo)  # fmt: skip
+                tile(lanes, short, panels, gates, a, ao + r * lda + k, lda, min(short, r2 - r) - 1, w, wk, panel, last_panel,
+                     depth, bias, bo + j * GL, fresh, final, out, oo + r * ldo + (j - j0) * GL, ldo)  # fmt: skip
     for r in range(r2, r3, PAIR):
         for j in range(j0, j1):
-            tile(lanes, PAIR, 1, gates, a, ao + r * lda, lda, PAIR - 1, w, wo + j * K * GL, K * GL, 0, K,
-                 bias, bo + j * GL, True, out, oo + r * ldo + (j - j0) * GL, ldo)  # fmt: skip
+            tile(lanes, PAIR, 1, gates, a, ao + r * lda, lda, PAIR - 1, w, wo + j * panel, panel, 0, K,
+                 bias, bo + j * GL, True, True, out, oo + r * ldo + (j - j0) * GL, ldo)  # fmt: skip
     for r in range(r3, n):
         for j in range(j0, j1, row_panels):
-            tile(lanes, 1, row_panels, gates, a, ao + r * lda, lda, 0, w, wo + j * K * GL, K * GL, min(row_panels, j1 - j) - 1, K,
-                 bias, bo + j * GL, True, out, oo + r * ldo + (j - j0) * GL, ldo)  # fmt: skip
+            tile(lanes, 1, row_panels, gates, a, ao + r * lda, lda, 0, w, wo + j * panel, panel, min(row_panels, j1 - j) - 1, K,
+                 bias, bo + j * GL, True, True, out, oo + r * ldo + (j - j0) * GL, ldo)  # fmt: skip
 
 
 def build_linear(fingerprint, lanes, tall, short, panels, row_panels):
@@ -83,7 +86,7 @@ def build_linear(fingerprint, lanes, tall, short, panels, row_panels):
     @kernel()
     def run(x, w, bias, y):
         B, D = x.shape
-        H, HB = y.shape[1], bias.shape[0]
+        H, HB = y.shape[1], w.shape[0]
         width = HB * lanes
         if width == H:
             product(lanes, tall, short, panels, row_panels, 1, x, 0, D, B, w, 0, D, 0, HB, bias, 0, y, 0, H)

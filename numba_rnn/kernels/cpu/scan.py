@@ -10,10 +10,12 @@ from numba.extending import register_jitable
 
 from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
 from numba_rnn.kernels.cpu.atomics import member_call
+from numba_rnn.kernels.cpu.dot import fixed_size, in_fixed_point
 from numba_rnn.kernels.cpu.jit import kernel, literal_jitable
 from numba_rnn.kernels.cpu.product import product, workspace
 from numba_rnn.kernels.cpu.sharing import CALL, await_step, borrow, claim, close_job, done_part, lend, open_job, take
 from numba_rnn.kernels.cpu.simd import load_tuple, splat, store, store_tail
+from numba_rnn.kernels.cpu.stored import words_of
 
 __all__ = ["build_scan"]
 
@@ -178,15 +180,17 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
         cs = HB * tail * lanes  # c (n, HB, S-1, lanes): the other states
         fs = span * first * lanes  # f (parts, n, span, F, lanes): the recurrent products of the first gates
         rs = span * rest * lanes  # r (parts, n, span, G-F, lanes): those of the other gates
+        qs = fixed_size(lanes, first_w, HB)  # q (parts, n, qs): h in fixed point, if the weights want it so
         if parts > 1 and member > 0:
             ws, zo = borrow(team, x)
         else:
-            ws, zo = workspace(most * (chunk * zs + 3 * hs + cs + parts * (fs + rs)), x)
+            ws, zo = workspace(most * (chunk * zs + 3 * hs + cs + parts * (fs + rs + qs)), x)
         start = zo + chunk * most * zs
         go = start + 2 * most * hs
         co = go + most * hs
         fo = co + most * cs
         ro = fo + parts * most * fs
+        qo = ro + parts * most * rs
 
         if member == 0 and seats > 1:
             if parts > 1:
@@ -203,6 +207,10 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
             n = len(slots)
             ho, other = start, start + n * hs
             c0 = cell * HB  # the cell's first panel
+            w0, u0 = (
+                c0 * words_of(w, D) * lanes,
+                c0 * words_of(first_w, H) * lanes,
+            )  # times gates: where its weights begin
             if parts == 1:
                 take_states(lanes, tail, initial, slots, cell * B, ws, ho, hs, co, cs)
 
@@ -219,9 +227,10 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
                         fp = fo + part * n * fs
                         if step % chunk == 0:
                             project(lanes, tall, short, panels, row_panels, gates, x, slots, n, masked, step, min(chunk, T - step),
-                                    backwards, w, c0 * D * gates * lanes, lo, hi, bias, c0 * gates * lanes, ws, zo, zs)  # fmt: skip
-                        product(lanes, tall2, short2, panels2, row_panels2, first, ws, ho, hs, active, first_w,
-                                c0 * H * first * lanes, H, lo, hi, first_b, c0 * first * lanes, ws, fp, fs)  # fmt: skip
+                                    backwards, w, w0 * gates, lo, hi, bias, c0 * gates * lanes, ws, zo, zs)  # fmt: skip
+                        uo, us = in_fixed_point(lanes, first_w, ws, ho, hs, active, H, qo + part * n * qs)
+                        product(lanes, tall2, short2, panels2, row_panels2, first, ws, uo, us, active, first_w,
+                                u0 * first, H, lo, hi, first_b, c0 * first * lanes, ws, fp, fs)  # fmt: skip
                         for r in range(active):
                             for j in range(lo, hi):
                                 xv = load_tuple(lanes, gates, ws, zt + r * zs + j * gates * lanes)
@@ -243,16 +252,19 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
                     lo, hi = part * width, min(HB, (part + 1) * width)
                     fp, rp = fo + part * n * fs, ro + part * n * rs
                     if two_phase:
-                        product(lanes, tall2, short2, panels2, row_panels2, rest, ws, go, hs, active, rest_w, c0 * H * rest * lanes,
+                        uo, us = in_fixed_point(lanes, rest_w, ws, go, hs, active, H, qo + part * n * qs)
+                        product(lanes, tall2, short2, panels2, row_panels2, rest, ws, uo, us, active, rest_w, u0 * rest,
                                 H, lo, hi, rest_b, c0 * rest * lanes, ws, rp, rs)  # fmt: skip
                     elif step % chunk == 0:
                         project(lanes, tall, short, panels, row_panels, gates, x, slots, n, masked, step, min(chunk, T - step),
-                                backwards, w, c0 * D * gates * lanes, lo, hi, bias, c0 * gates * lanes, ws, zo, zs)  # fmt: skip
+                                backwards, w, w0 * gates, lo, hi, bias, c0 * gates * lanes, ws, zo, zs)  # fmt: skip
+                    if not two_phase:
+                        uo, us = in_fixed_point(lanes, first_w, ws, ho, hs, active, H, qo + part * n * qs)
                     for j0 in range(lo, hi, span):
                         j1 = min(hi, j0 + span)
                         if not two_phase:
-                            product(lanes, tall, short, panels, row_panels, first, ws, ho, hs, active, first_w,
-                                    c0 * H * first * lanes, H, j0, j1, first_b, c0 * first * lanes, ws, fp, fs)  # fmt: skip
+                            product(lanes, tall, short, panels, row_panels, first, ws, uo, us, active, first_w,
+                                    u0 * first, H, j0, j1, first_b, c0 * first * lanes, ws, fp, fs)  # fmt: skip
                         for r in range(n):
                             row = slots[r, ROW]
                             counts = not masked or mask[row, t]

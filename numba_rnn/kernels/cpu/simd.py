@@ -1,4 +1,4 @@
-"""A SIMD vector as a Numba value type: arithmetic, comparison, loads and stores. With `tile`, all that knows LLVM.
+"""A SIMD vector as a Numba value type: arithmetic, comparison, loads, stores. With `tile`, `stored`, `dot`, all that knows LLVM.
 
 `Vector(float32, 8)` holds eight float32. `+ - * /`, unary `-` and `< <= > >=` work between vectors and between a vector and a
 number; a comparison gives a `Mask` for `where`. Kernels then read as plain Python and compile to the instructions meant. No
@@ -74,16 +74,22 @@ def pointer(ctx, b, array_type, array, i):
     return b.gep(ctx.make_array(array_type)(ctx, b, array).data, [i])
 
 
+def _alignment(vt):
+    """Bytes of an element."""
+    whole = isinstance(vt.element, ir.IntType)
+    return vt.element.width // 8 if whole else 4 if isinstance(vt.element, ir.FloatType) else 8
+
+
 def vector_load(b, p, vt):
     """The vector at `p`, which need not be aligned beyond its element."""
     v = b.load(b.bitcast(p, vt.as_pointer()))
-    v.align = 4 if isinstance(vt.element, ir.FloatType) else 8
+    v.align = _alignment(vt)
     return v
 
 
 def vector_store(b, v, p):
     """Store `v` at `p`, which need not be aligned beyond its element."""
-    b.store(v, b.bitcast(p, v.type.as_pointer())).align = 4 if isinstance(v.type.element, ir.FloatType) else 8
+    b.store(v, b.bitcast(p, v.type.as_pointer())).align = _alignment(v.type)
 
 
 def _lift(ctx, b, value, ty, vec):

@@ -1,11 +1,13 @@
-"""The register tile of a matrix product: a k-loop whose sums never leave the registers. With `simd`, all that knows LLVM."""
+"""The register tile of a matrix product: a k-loop whose sums never leave the registers."""
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from numba_rnn.kernels.cpu.dot import dot_rows
 from numba_rnn.kernels.cpu.simd import Vector, broadcast, llvm_type, pointer, vector_load, vector_store
+from numba_rnn.kernels.cpu.stored import QUADS, halves_of, is_scaled, load_rows, rows_in_word
 
 __all__ = ["tile"]
 
@@ -29,28 +31,33 @@ def tile(
     bias,
     bo,
     fresh,
+    final,
     out,
     oo,
     ldo,
 ):
     """out = start + A W for `rows` rows of A and `panels` packed panels of `gates` vectors of `lanes` (literals, all four).
 
-    A is a[ao + m*lda + k]; W is w[wo + p*panel_stride + (k*gates + g)*lanes]; out is out[oo + m*ldo + (p*gates + g)*lanes]. The
-    start is the bias, bias[bo + (p*gates + g)*lanes], where `fresh`, otherwise what `out` holds. Rows after `last_row` and panels
-    after `last_panel` repeat the last one, to the same place: a tail costs a full tile but needs no code of its own.
+    A is a[ao + m*lda + k]; W is w[wo + p*panel_stride + (k*gates + g)*lanes], k counting words where a word of W holds several rows
+    of k (`stored`); out is out[oo + m*ldo + (p*gates + g)*lanes]. The start is the bias, bias[bo + (p*gates + g)*lanes], where
+    `fresh`, otherwise what `out` holds. Rows after `last_row` and panels after `last_panel` repeat the last one, to the same place:
+    a tail costs a full tile but needs no code of its own.
 
-    Each element is summed in the order of k, one fma a step, whatever the tile's shape: results do not depend on it.
+    Each element is summed in the order of k, one fma a step, whatever the tile's shape: results do not depend on it. Weights with a
+    scale start from zero instead; where `final`, the sum is multiplied by the scale and the bias added. Those for `dot` are
+    multiplied in one go, fresh and final.
     """
     literals = (lanes, rows, panels, gates)
     L, R, P, G = (x.literal_value for x in literals)
+    halves = halves_of(w.dtype, L) if R <= 2 else 1
+    L, G = L // halves, G * halves
     vt = llvm_type(Vector(a.dtype, L))
     cells = [(m, p, g) for m in range(R) for p in range(P) for g in range(G)]
+    word_rows, scaled = rows_in_word(w.dtype), is_scaled(w.dtype)
     n = types.intp
 
     def lower(ctx, b, sig, args):
-        (_, _, _, _, a_, ao_, lda_, last_row_, w_, wo_, ps_, last_panel_, K_, bias_, bo_, fresh_, out_, oo_, ldo_) = (
-            args
-        )
+        a_, ao_, lda_, last_row_, w_, wo_, ps_, last_panel_, K_, bias_, bo_, fresh_, final_, out_, oo_, ldo_ = args[4:]
         at = lambda p, i: b.gep(p, [i])  # noqa: E731
         least = lambda i, last: b.select(b.icmp_signed("<", K_.type(i), last), K_.type(i), last) if i else K_.type(0)  # noqa: E731
         row, panel = [least(m, last_row_) for m in range(R)], [least(p, last_panel_) for p in range(P)]
@@ -60,54 +67,95 @@ def tile(
         w_panel = [at(base["w"], b.mul(p, ps_)) for p in panel]
         shift = [[at_ for g in range(G) for at_ in [b.add(b.mul(p, K_.type(G * L)), K_.type(g * L))]] for p in panel]
         out_at = {(m, p, g): at(base["out"], b.add(b.mul(row[m], ldo_), shift[p][g])) for m, p, g in cells}
-        start = []
-        for m, p, g in cells:
-            source = b.select(fresh_, at(base["bias"], shift[p][g]), out_at[m, p, g])
-            start.append(vector_load(b, source, vt))
-        before, loop, done = b.block, b.append_basic_block("k"), b.append_basic_block("done")
-        b.cbranch(b.icmp_signed(">", K_, K_.type(0)), loop, done)
-
-        b.position_at_end(loop)
-        k = b.phi(K_.type)
-        k.add_incoming(K_.type(0), before)
-        acc = {c: b.phi(vt) for c in cells}
-        for c, v in zip(cells, start, strict=True):
-            acc[c].add_incoming(v, before)
+        bias_at = {(p, g): at(base["bias"], shift[p][g]) for p in range(P) for g in range(G)}
+        if w.dtype == QUADS:
+            most = max(1, (8 if L == 16 else 4) // G)  # rows times panels whose three planes of sums registers hold
+            some = max(1, most // P)
+            third = b.sdiv(ctx.make_array(bias)(ctx, b, bias_).nitems, K_.type(3))
+            places = {(m, p, g): (out_at[m, p, g], *(at(bias_at[p, g], b.mul(third, K_.type(i))) for i in range(3)))
+                      for m, p, g in cells}  # fmt: skip
+            for m in range(0, R, some):
+                for p in range(0, P, most):
+                    dot_rows(b, a_row[m : m + some], w_panel[p : p + most], K_, G, vt,
+                             lambda i, j, g, m=m, p=p: places[m + i, p + j, g])  # fmt: skip
+            return ctx.get_dummy_value()
+        k_of = lambda word, i: word if word_rows == 1 else b.add(b.mul(word, K_.type(word_rows)), K_.type(i))  # noqa: E731
         fma = cgutils.get_or_insert_function(
             b.module, ir.FunctionType(vt, [vt] * 3), f"llvm.fma.v{L}f{a.dtype.bitwidth}"
         )
-        weight = lambda p, g: vector_load(b, at(w_panel[p], b.add(b.mul(k, K_.type(G * L)), K_.type(g * L))), vt)  # noqa: E731
-        value = lambda m: broadcast(b, b.load(at(a_row[m], k)), L)  # noqa: E731
-        new = {}
-        # Hold in registers whichever operand is fewer and stream the other: the wrong order halves the speed.
-        if R <= P * G:
-            values = [value(m) for m in range(R)]
-            for p in range(P):
-                for g in range(G):
-                    wv = weight(p, g)
+        weights = lambda p, g, word: load_rows(  # noqa: E731
+            b, at(w_panel[p], b.add(b.mul(word, K_.type(G * L)), K_.type(g * L))), w.dtype, vt
+        )
+
+        def add_rows(acc, word, n):
+            """The sums and n rows of a word of W times the columns of A that they belong to."""
+            value = lambda m, i: broadcast(b, b.load(at(a_row[m], k_of(word, i))), L)  # noqa: E731
+            acc = dict(acc)
+            # Hold in registers whichever operand is fewer and stream the other: the wrong order halves the speed.
+            if R <= P * G:
+                values = [[value(m, i) for m in range(R)] for i in range(n)]
+                for p in range(P):
+                    for g in range(G):
+                        for i, wv in enumerate(weights(p, g, word)[:n]):
+                            for m in range(R):
+                                acc[m, p, g] = b.call(fma, [values[i][m], wv, acc[m, p, g]])
+            else:
+                held = {(p, g): weights(p, g, word) for p in range(P) for g in range(G)}
+                for i in range(n):
                     for m in range(R):
-                        new[m, p, g] = b.call(fma, [values[m], wv, acc[m, p, g]])
-        else:
-            weights = {(p, g): weight(p, g) for p in range(P) for g in range(G)}
-            for m in range(R):
-                v = value(m)
-                for (p, g), wv in weights.items():
-                    new[m, p, g] = b.call(fma, [v, wv, acc[m, p, g]])
-        step = b.add(k, K_.type(1))
-        k.add_incoming(step, loop)
+                        v = value(m, i)
+                        for (p, g), rows_ in held.items():
+                            acc[m, p, g] = b.call(fma, [v, rows_[i], acc[m, p, g]])
+            return acc
+
+        start = {}
+        for m, p, g in cells:
+            if scaled:
+                start[m, p, g] = b.select(fresh_, ir.Constant(vt, None), vector_load(b, out_at[m, p, g], vt))
+            else:
+                start[m, p, g] = vector_load(b, b.select(fresh_, bias_at[p, g], out_at[m, p, g]), vt)
+        words = K_ if word_rows == 1 else b.ashr(K_, K_.type(1))
+
+        def joined(one, block, other, block2):
+            """The sums `one` if control comes from `block`, otherwise `other`."""
+            phis = {c: b.phi(vt) for c in cells}
+            for c, phi in phis.items():
+                phi.add_incoming(one[c], block)
+                phi.add_incoming(other[c], block2)
+            return phis
+
+        before, loop, done = b.block, b.append_basic_block("k"), b.append_basic_block("done")
+        b.cbranch(b.icmp_signed(">", words, words.type(0)), loop, done)
+
+        b.position_at_end(loop)
+        word = b.phi(K_.type)
+        word.add_incoming(K_.type(0), before)
+        acc = {c: b.phi(vt) for c in cells}
+        new = add_rows(acc, word, word_rows)
+        step = b.add(word, K_.type(1))
+        word.add_incoming(step, loop)
         for c in cells:
+            acc[c].add_incoming(start[c], before)
             acc[c].add_incoming(new[c], loop)
-        b.cbranch(b.icmp_signed("<", step, K_), loop, done)
+        b.cbranch(b.icmp_signed("<", step, words), loop, done)
 
         b.position_at_end(done)
-        results = []
-        for c, v in zip(cells, start, strict=True):
-            total = b.phi(vt)
-            total.add_incoming(v, before)
-            total.add_incoming(new[c], loop)
-            results.append(total)
-        for c, total in zip(cells, results, strict=True):
-            vector_store(b, total, out_at[c])
+        total = joined(start, before, new, loop)
+        if word_rows == 2:  # the last row of an odd number of them
+            odd, end = b.append_basic_block("odd"), b.append_basic_block("end")
+            b.cbranch(b.trunc(K_, ir.IntType(1)), odd, end)
+            b.position_at_end(odd)
+            new = add_rows(total, words, 1)
+            b.branch(end)
+            b.position_at_end(end)
+            total = joined(total, done, new, odd)
+        if scaled:  # the scales lie in the second half of the bias' array
+            half = b.sdiv(ctx.make_array(bias)(ctx, b, bias_).nitems, K_.type(2))
+            for m, p, g in cells:
+                scale, plus = vector_load(b, at(bias_at[p, g], half), vt), vector_load(b, bias_at[p, g], vt)
+                total[m, p, g] = b.select(final_, b.call(fma, [total[m, p, g], scale, plus]), total[m, p, g])
+        for c in cells:
+            vector_store(b, total[c], out_at[c])
         return ctx.get_dummy_value()
 
-    return types.void(*literals, a, n, n, n, w, n, n, n, n, bias, n, types.boolean, out, n, n), lower
+    return types.void(*literals, a, n, n, n, w, n, n, n, n, bias, n, types.boolean, types.boolean, out, n, n), lower

@@ -74,7 +74,7 @@ def test_linear_keeps_its_packed_weights(rng):
     np.testing.assert_array_equal(linear(x), y)
     assert linear._prepared["cpu"][1].kernel is packed
     np.testing.assert_allclose(y, x @ w + b, atol=1e-5)
-    run = _linear_kernel(lanes_of(w.dtype), vector_bytes())
+    run = _linear_kernel(lanes_of(w.dtype), vector_bytes(), None)
     before = len(run.signatures)
     linear(np.zeros((0, 4), "float32"))
     assert len(run.signatures) == before == len({sig[0].dtype for sig in run.signatures})

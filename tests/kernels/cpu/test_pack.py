@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from numba_rnn.kernels.cpu.pack import CACHE_LINE, aligned, pack_bias, pack_matrix
+from numba_rnn.compressed import compress, expand
+from numba_rnn.kernels.cpu.pack import CACHE_LINE, aligned, pack_bias, pack_linear, pack_matrix
 
 
 @pytest.mark.parametrize("H", [1, 7, 8, 9, 17])
@@ -39,3 +40,22 @@ def test_aligned():
         assert a.ctypes.data % CACHE_LINE == 0
         assert not a.any()
         assert a.flags.c_contiguous
+
+
+@pytest.mark.parametrize("K", [0, 1, 4, 5])
+def test_bfloat16_in_pairs_of_rows(rng, K):
+    w = compress(rng.standard_normal((K, 2 * 9)).astype("float32"), "bfloat16")
+    packed, bias = pack_linear(w, np.zeros(18, "float32"), 2, 8)
+    assert packed.dtype == "uint32"
+    assert packed.shape == (2, -(-K // 2), 2, 8)
+    assert bias.shape == (2, 2, 8)
+    rows = np.stack([packed << 16, packed & 0xFFFF0000], axis=2).view("float32").reshape(2, -1, 2, 8)
+    np.testing.assert_array_equal(rows[:, :K], pack_matrix(expand(w), 2, 8))
+    assert not rows[:, K:].any()
+
+
+def test_scales_follow_the_bias(rng):
+    w, b = compress(rng.standard_normal((3, 9)).astype("float32"), "int8"), rng.standard_normal(9).astype("float32")
+    packed, bias = pack_linear(w, b, 1, 8)
+    np.testing.assert_array_equal(packed, pack_matrix(w.data, 1, 8))
+    np.testing.assert_array_equal(bias, [pack_bias(b, 1, 8), pack_bias(w.scale, 1, 8)])
