@@ -11,7 +11,7 @@ import numpy as np
 
 from numba_rnn.config import settings
 
-__all__ = ["TileShape", "l2_bytes", "lanes_of", "tile_shape", "vector_bytes"]
+__all__ = ["TileShape", "l2_bytes", "lanes_of", "rows_shape", "tile_shape", "vector_bytes"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,16 @@ def tile_shape(vector: int, gates: int) -> TileShape:
     tall = max(1, accumulators // (panels * gates))
     short = tall // 2 if tall % 4 == 0 else -(-tall * 2 // 3)
     return TileShape(tall, short, panels, max(1, in_flight // gates))
+
+
+@cache
+def rows_shape(vector: int) -> TileShape:
+    """The tile where vectors hold batch rows: its rows are weights, a number for a vector, its panels vectors of batch rows.
+
+    Two panels waste the least of a small batch; weights take the rest of the accumulators. No product has a single row.
+    """
+    tall = 12 if vector == 64 or "neon" in _features() else 6
+    return TileShape(tall, tall // 2, 2, 2)
 
 
 @cache

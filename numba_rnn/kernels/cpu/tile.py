@@ -20,6 +20,7 @@ def tile(
     a,
     ao,
     lda,
+    a_step,
     last_row,
     w,
     wo,
@@ -28,16 +29,20 @@ def tile(
     K,
     bias,
     bo,
+    bias_row,
+    bias_panel,
     fresh,
     out,
     oo,
     ldo,
+    out_panel,
 ):
     """out = start + A W for `rows` rows of A and `panels` packed panels of `gates` vectors of `lanes` (literals, all four).
 
-    A is a[ao + m*lda + k]; W is w[wo + p*panel_stride + (k*gates + g)*lanes]; out is out[oo + m*ldo + (p*gates + g)*lanes]. The
-    start is the bias, bias[bo + (p*gates + g)*lanes], where `fresh`, otherwise what `out` holds. Rows after `last_row` and panels
-    after `last_panel` repeat the last one, to the same place: a tail costs a full tile but needs no code of its own.
+    A is a[ao + m*lda + k*a_step]; W is w[wo + p*panel_stride + (k*gates + g)*lanes]; out is
+    out[oo + m*ldo + p*out_panel + g*lanes]. The start is the bias, bias[bo + m*bias_row + p*bias_panel + g*lanes], where `fresh`,
+    otherwise what `out` holds. Rows after `last_row` and panels after `last_panel` repeat the last one, to the same place: a tail
+    costs a full tile but needs no code of its own.
 
     Each element is summed in the order of k, one fma a step, whatever the tile's shape: results do not depend on it.
     """
@@ -48,9 +53,8 @@ def tile(
     n = types.intp
 
     def lower(ctx, b, sig, args):
-        (_, _, _, _, a_, ao_, lda_, last_row_, w_, wo_, ps_, last_panel_, K_, bias_, bo_, fresh_, out_, oo_, ldo_) = (
-            args
-        )
+        (_, _, _, _, a_, ao_, lda_, as_, last_row_, w_, wo_, ps_, last_panel_, K_,
+         bias_, bo_, br_, bp_, fresh_, out_, oo_, ldo_, op_) = args  # fmt: skip
         at = lambda p, i: b.gep(p, [i])  # noqa: E731
         least = lambda i, last: b.select(b.icmp_signed("<", K_.type(i), last), K_.type(i), last) if i else K_.type(0)  # noqa: E731
         row, panel = [least(m, last_row_) for m in range(R)], [least(p, last_panel_) for p in range(P)]
@@ -58,12 +62,13 @@ def tile(
                 (("a", a, a_, ao_), ("w", w, w_, wo_), ("bias", bias, bias_, bo_), ("out", out, out_, oo_))}  # fmt: skip
         a_row = [at(base["a"], b.mul(r, lda_)) for r in row]
         w_panel = [at(base["w"], b.mul(p, ps_)) for p in panel]
-        shift = [[at_ for g in range(G) for at_ in [b.add(b.mul(p, K_.type(G * L)), K_.type(g * L))]] for p in panel]
-        out_at = {(m, p, g): at(base["out"], b.add(b.mul(row[m], ldo_), shift[p][g])) for m, p, g in cells}
-        start = []
-        for m, p, g in cells:
-            source = b.select(fresh_, at(base["bias"], shift[p][g]), out_at[m, p, g])
-            start.append(vector_load(b, source, vt))
+
+        def places(name, row_stride, stride):
+            rows, panels = [b.mul(r, row_stride) for r in row], [b.mul(p, stride) for p in panel]
+            return {(m, p, g): at(base[name], b.add(b.add(rows[m], panels[p]), K_.type(g * L))) for m, p, g in cells}
+
+        out_at, bias_at = places("out", ldo_, op_), places("bias", br_, bp_)
+        start = [vector_load(b, b.select(fresh_, bias_at[c], out_at[c]), vt) for c in cells]
         before, loop, done = b.block, b.append_basic_block("k"), b.append_basic_block("done")
         b.cbranch(b.icmp_signed(">", K_, K_.type(0)), loop, done)
 
@@ -77,8 +82,8 @@ def tile(
             b.module, ir.FunctionType(vt, [vt] * 3), f"llvm.fma.v{L}f{a.dtype.bitwidth}"
         )
         weight = lambda p, g: vector_load(b, at(w_panel[p], b.add(b.mul(k, K_.type(G * L)), K_.type(g * L))), vt)  # noqa: E731
-        value = lambda m: broadcast(b, b.load(at(a_row[m], k)), L)  # noqa: E731
-        new = {}
+        value = lambda m: broadcast(b, b.load(at(a_row[m], a_k)), L)  # noqa: E731
+        a_k, new = b.mul(k, as_), {}
         # Hold in registers whichever operand is fewer and stream the other: the wrong order halves the speed.
         if R <= P * G:
             values = [value(m) for m in range(R)]
@@ -110,4 +115,4 @@ def tile(
             vector_store(b, total, out_at[c])
         return ctx.get_dummy_value()
 
-    return types.void(*literals, a, n, n, n, w, n, n, n, n, bias, n, types.boolean, out, n, n), lower
+    return types.void(*literals, a, n, n, n, n, w, n, n, n, n, bias, n, n, n, types.boolean, out, n, n, n), lower
