@@ -137,13 +137,14 @@ class Prepared:
         """
         if len(self.plans) >= PLANS:
             self.plans.clear()
-        threads = min(settings.threads or cores(), MOST)
+        setting = settings.threads
+        threads = min(setting or cores(), MOST)
         found = self, plan(self.load, self.N, B, T, threads)
         if B > 1:
             by_rows = plan_rows(self.cost, self.N, B, T, threads)
             if self.N * self.cost.saved(B, T, found[1].seats, by_rows.seats) > WORTH_A_KERNEL:
                 found = self.rows, by_rows
-        self.plans[B, T, settings.threads] = found
+        self.plans[B, T, setting] = found
         return found
 
     @cached_property
