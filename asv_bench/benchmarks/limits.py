@@ -70,8 +70,8 @@ def _kernels() -> tuple[Callable[..., Any], ...]:
         K = a.size // (2 * panels * gates * lanes)  # half of `a` the panel, the rest the rows and the bias
         w = K * panels * gates * lanes
         for _ in range(passes):
-            tile(lanes, rows, panels, gates, a, w, 0, rows - 1, a, 0, K * gates * lanes, panels - 1, K, a, w, True,
-                 out, 0, panels * gates * lanes)  # fmt: skip
+            tile(lanes, rows, panels, gates, a, w, 0, 1, rows - 1, a, 0, K * gates * lanes, panels - 1, K, a, w,
+                 0, gates * lanes, True, True, out, 0, panels * gates * lanes, gates * lanes)  # fmt: skip
 
     return multiply_adds, loads, tiles
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from numba_rnn.config import settings
 
-__all__ = ["TileShape", "dots", "l2_bytes", "lanes_of", "readable", "tile_shape", "vector_bytes"]
+__all__ = ["TileShape", "dots", "l2_bytes", "lanes_of", "readable", "rows_shape", "tile_shape", "vector_bytes"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,16 @@ def tile_shape(vector: int, gates: int, storage: str | None = None) -> TileShape
     if storage:
         in_flight = min(2 * in_flight, accumulators)
     return TileShape(tall, short, panels, max(1, in_flight // gates))
+
+
+@cache
+def rows_shape(vector: int) -> TileShape:
+    """The tile where vectors hold batch rows: its rows are weights, a number for a vector, its panels vectors of batch rows.
+
+    Two panels waste the least of a small batch; weights take the rest of the accumulators. No product has a single row.
+    """
+    tall = 12 if vector == 64 or "neon" in _features() else 6
+    return TileShape(tall, tall // 2, 2, 2)
 
 
 @cache

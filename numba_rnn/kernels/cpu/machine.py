@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from threading import Lock
 from typing import Any
@@ -15,14 +15,16 @@ from numba_rnn.cells import CELLS
 from numba_rnn.compressed import Compressed, expand
 from numba_rnn.config import settings
 from numba_rnn.kernels.backend import SEQUENCES, CellWeights, Recurrence, ScanOptions
+from numba_rnn.kernels.cpu.cost import WORTH_A_KERNEL, Cost, cost
 from numba_rnn.kernels.cpu.dot import LONGEST
-from numba_rnn.kernels.cpu.host import dots, l2_bytes, lanes_of, readable, tile_shape, vector_bytes
+from numba_rnn.kernels.cpu.host import dots, l2_bytes, lanes_of, readable, rows_shape, tile_shape, vector_bytes
 from numba_rnn.kernels.cpu.jit import compile_for
 from numba_rnn.kernels.cpu.ops import ACTIVATIONS
-from numba_rnn.kernels.cpu.pack import PackedWeights, pack_linear, pack_weights, side_by_side
-from numba_rnn.kernels.cpu.plan import Load, Plan, plan
+from numba_rnn.kernels.cpu.pack import PackedWeights, pack_for_rows, pack_linear, pack_weights, side_by_side
+from numba_rnn.kernels.cpu.plan import Load, Plan, plan, plan_rows
 from numba_rnn.kernels.cpu.product import build_linear
 from numba_rnn.kernels.cpu.scan import build_scan
+from numba_rnn.kernels.cpu.scan_rows import build_scan_rows
 from numba_rnn.kernels.cpu.team import ALONE, MOST, cores, enter
 from numba_rnn.kernels.fingerprint import source
 
@@ -31,6 +33,7 @@ __all__ = ["CPU"]
 Kernel = Callable[..., int]
 
 DESCRIBED = (1, 1), (1, 100), (32, 100)  # calls whose plans `describe` tells, rows and steps
+MANY = 1 << 20  # rows: more than any choice depends on
 PLANS = 1000  # of a cell that are kept, one a shape
 
 _building = Lock()  # or two threads that need the same kernel first would compile it twice
@@ -62,6 +65,18 @@ def _scan_kernel(cell: str, act: str, rec: str, lanes: int, vector: int, storage
     return run
 
 
+@cache
+def _rows_kernel(cell: str, act: str, rec: str, lanes: int, vector: int) -> Kernel:
+    """The same, with vectors of batch rows."""
+    spec = CELLS[cell]
+    G = len(spec.gates)
+    run: Kernel = build_scan_rows(
+        source(), lanes, G, spec.first or G, len(spec.states), len(spec.extra), rows_shape(vector),
+        _jitable(spec.update), _jitable(spec.gate or spec.update), ACTIVATIONS[act], ACTIVATIONS[rec],
+    )  # fmt: skip
+    return run
+
+
 def load_of(recurrence: Recurrence, D: int, H: int) -> Load:
     """What a step of a cell with D inputs and H units takes."""
     G, panels, item = len(recurrence.spec.gates), -(-H // lanes_of(recurrence.dtype)), recurrence.dtype.itemsize
@@ -75,6 +90,14 @@ def load_of(recurrence: Recurrence, D: int, H: int) -> Load:
         cached_steps=l2_bytes() // 2 // row_bytes,
         rows=l2_bytes() // 8 // row_bytes,
     )
+
+
+def cost_of(recurrence: Recurrence, D: int, H: int) -> Cost:
+    """What tells for which batches of such a cell vectors of rows are faster."""
+    spec, item, vector = recurrence.spec, recurrence.dtype.itemsize, vector_bytes()
+    G, lanes = len(spec.gates), lanes_of(recurrence.dtype)
+    panels, row_panels = tile_shape(vector, G).panels, rows_shape(vector).panels
+    return cost(G, len(spec.states), D, H, lanes, panels, row_panels, l2_bytes() // 2 // item)
 
 
 @cache
@@ -94,8 +117,10 @@ class Prepared:
         N: how many cells they are.
         S, H: states of a cell, units.
         load: what a step takes.
+        cost: what tells for which batches vectors of rows are faster.
         no_mask, no_state: what the kernel takes for None.
-        key: arguments of `_scan_kernel`; the vector's width is the one at the time, whatever the settings become.
+        build, key: `_scan_kernel` or `_rows_kernel`, and its arguments; the vector's width is the one at the time, whatever the
+            settings become.
     """
 
     recurrence: Recurrence
@@ -104,18 +129,35 @@ class Prepared:
     S: int
     H: int
     load: Load
+    cost: Cost
     no_mask: Array
     no_state: tuple[Array, ...]
-    key: tuple[str, str, str, int, int, str | None]
-    plans: dict[tuple[int, int, int], Plan] = field(default_factory=dict, compare=False)
+    build: Callable[..., Kernel]
+    key: tuple[str | int | None, ...]
+    plans: dict[tuple[int, int, int], tuple[Prepared, Plan]] = field(default_factory=dict, compare=False)
 
-    def plan(self, B: int, T: int) -> Plan:
-        """How to cut B rows of T steps, on as many threads as the settings allow; kept in `plans`."""
+    def plan(self, B: int, T: int) -> tuple[Prepared, Plan]:
+        """Who runs B rows of T steps, this or `rows`, and how to cut them, on as many threads as the settings allow; see `plans`.
+
+        One row never waits for another kernel to be compiled, nor does a batch that it would save little.
+        """
         if len(self.plans) >= PLANS:
             self.plans.clear()
-        threads = settings.threads
-        how = self.plans[B, T, threads] = plan(self.load, self.N, B, T, min(threads or cores(), MOST))
-        return how
+        setting = settings.threads
+        threads = min(setting or cores(), MOST)
+        found = self, plan(self.load, self.N, B, T, threads)
+        if B > 1 and self.key[-1] is None:
+            by_rows = plan_rows(self.cost, self.N, B, T, threads)
+            if self.N * self.cost.saved(B, T, found[1].seats, by_rows.seats) > WORTH_A_KERNEL:
+                found = self.rows, by_rows
+        self.plans[B, T, setting] = found
+        return found
+
+    @cached_property
+    def rows(self) -> Prepared:
+        """The same cells for vectors of rows, from the same weights."""
+        packed = pack_for_rows(self.packed, self.N, self.H, rows_shape(self.key[-2]).tall)
+        return replace(self, packed=packed, build=_rows_kernel, key=self.key[:-1], plans={})
 
     def paired(self, states: tuple[Array, ...]) -> tuple[Array, ...]:
         """N*S states (B, H) as the kernel takes them: S of (N*B, H)."""
@@ -126,10 +168,11 @@ class Prepared:
         """The compiled kernel."""
         r = self.recurrence
         with _building:
-            kernel = _scan_kernel(*self.key)
+            kernel = self.build(*self.key)
         x = last = np.empty((0, 0, 0), r.dtype)
         y = np.empty((0, 0), r.dtype)
         what = f"{r.spec.name} ({r.activation}, {r.recurrent_activation}) {_kept(r.dtype, r.storage)}"
+        what += " by rows" if self.build is _rows_kernel else ""
         return compile_for(kernel, what, 0, ALONE, x, self.no_mask, self.no_state, *self.packed, y, last, 0, 1, 1, 1, 1)
 
 
@@ -185,15 +228,19 @@ class CPU:
             S=len(spec.states),
             H=H,
             load=load_of(recurrence, D, H),
+            cost=cost_of(recurrence, D, H),
             no_mask=np.zeros((0, 0), np.bool_),
             no_state=(np.zeros((0, 0), dtype),) * len(spec.states),
+            build=_scan_kernel,
             key=(spec.name, recurrence.activation or "", recurrence.recurrent_activation or "", lanes, vector, storage),
         )
         _ = prepared.kernel
         return prepared
 
     def warm(self, prepared: Prepared) -> None:
-        """`prepare` has compiled all there is."""
+        """Compile the kernel for vectors of rows, if any batch is faster by them; `prepare` has compiled the other."""
+        if prepared.key[-1] is None and prepared.cost.saved(MANY, 1) > 0:
+            _ = prepared.rows.kernel
 
     def scan(
         self,
@@ -204,13 +251,13 @@ class CPU:
         options: ScanOptions,
     ) -> tuple[Array, Array]:
         """Run the whole sequence; see `Backend.scan`."""
-        p, flags = prepared, options.flags
         B, T, _ = x.shape
+        p, (chunk, block, parts, seats) = prepared.plans.get((B, T, settings.threads)) or prepared.plan(B, T)
+        flags = options.flags
         y = np.empty((B * T if flags & SEQUENCES else B, p.N * p.H), x.dtype)
         last = np.empty((p.N * p.S, B, p.H), x.dtype)
         m = p.no_mask if mask is None else mask
         states = p.no_state if initial_state is None else p.paired(initial_state)
-        chunk, block, parts, seats = p.plans.get((B, T, settings.threads)) or p.plan(B, T)
         if seats == 1 or (helped := enter(seats)) is None:
             p.kernel(0, ALONE, x, m, states, *p.packed, y, last, flags, chunk, block, 1, 1)
         else:

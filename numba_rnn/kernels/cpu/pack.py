@@ -11,7 +11,8 @@ from numba_rnn.compressed import Compressed
 from numba_rnn.kernels.backend import CellWeights
 
 __all__ = [
-    "CACHE_LINE", "PackedWeights", "aligned", "pack_bias", "pack_linear", "pack_matrix", "pack_weights", "side_by_side",
+    "CACHE_LINE", "PackedWeights", "aligned", "pack_bias", "pack_for_rows", "pack_linear", "pack_matrix", "pack_weights",
+    "side_by_side",
 ]  # fmt: skip
 
 CACHE_LINE = 64  # bytes; a vector that straddles two lines costs two loads
@@ -136,3 +137,37 @@ def side_by_side(cells: list[PackedWeights]) -> PackedWeights:
         shape[axis] *= len(cells)
         joined[name] = np.concatenate(arrays, axis, out=aligned(tuple(shape), arrays[0].dtype))
     return PackedWeights(**joined)
+
+
+def _by_unit(packed: Array, N: int, H: int, spare: int) -> Array:
+    """(N*HB, K, G, lanes) to (N, K, H*G + spare): all gates of a unit side by side."""
+    panels, K, G, lanes = packed.shape
+    units = packed.reshape(N, panels // N, K, G, lanes).transpose(0, 2, 1, 4, 3).reshape(N, K, panels // N * lanes, G)
+    numbers = aligned((N, K, H * G + spare), packed.dtype)
+    numbers[:, :, : H * G] = units[:, :, :H].reshape(N, K, H * G)
+    return numbers
+
+
+def _spread(packed: Array, N: int, H: int, spare: int) -> Array:
+    """(N*HB, G, lanes) to (N, H*G + spare, lanes): each number in every lane."""
+    numbers = _by_unit(packed[:, None], N, H, spare)
+    vectors = aligned((N, numbers.shape[2], packed.shape[2]), packed.dtype)
+    vectors[...] = numbers[:, 0, :, None]
+    return vectors
+
+
+def pack_for_rows(packed: PackedWeights, N: int, H: int, spare: int) -> PackedWeights:
+    """The same weights of N cells for vectors of batch rows.
+
+    Matrices are (N, K, H*G + spare), biases and extra (N, H*G + spare, lanes); the spare ones are zeros that a tile may run into.
+    """
+    p = packed
+    return PackedWeights(
+        kernel=_by_unit(p.kernel, N, H, spare),
+        bias=_spread(p.bias, N, H, spare),
+        first=_by_unit(p.first, N, H, spare),
+        first_bias=_spread(p.first_bias, N, H, spare),
+        rest=_by_unit(p.rest, N, H, spare),
+        rest_bias=_spread(p.rest_bias, N, H, spare),
+        extra=_spread(p.extra, N, H, spare),
+    )

@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-__all__ = ["Load", "Plan", "plan"]
+from numba_rnn.kernels.cpu.cost import Cost
+
+__all__ = ["Load", "Plan", "plan", "plan_rows"]
 
 TEAM = 150_000  # to open a job, and to have helpers find it: 3 us
 STEP = 12_500  # a thread, for all to wait for one another at the end of a step: 0.5 us for two
@@ -77,6 +79,17 @@ def plan(load: Load, cells: int, B: int, T: int, threads: int) -> Plan:
     if parts == 1 and block > max(load.rows, BLOCK):
         block = _rows(block, math.ceil(block / max(load.rows, BLOCK)))
     return Plan(1 if T == 1 else min(T, max(1, load.cached_steps // max(1, block))), max(1, block), parts, seats)
+
+
+def plan_rows(cost: Cost, cells: int, B: int, T: int, threads: int) -> Plan:
+    """The same for vectors of rows: a task is as many rows as run together."""
+    tasks, each = cells * -(-B // cost.together), cost.lanes * cost.rows(min(B, cost.together), T)
+    best, seats = GAIN * tasks * each, 1
+    for s in range(2, min(threads, tasks) + 1):
+        shared = TEAM + -(-tasks // s) * each
+        if shared < best:
+            best, seats = shared, s
+    return Plan(min(T, cost.chunk), cost.together, 1, seats)
 
 
 def _rows(B: int, tasks: int) -> int:

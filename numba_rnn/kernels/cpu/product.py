@@ -8,7 +8,7 @@ from numba_rnn.kernels.cpu.simd import load_tuple, store
 from numba_rnn.kernels.cpu.stored import depth_of, words_of
 from numba_rnn.kernels.cpu.tile import tile
 
-__all__ = ["build_linear", "product", "workspace"]
+__all__ = ["build_linear", "product", "product_by_rows", "workspace"]
 
 # k-rows of a panel that row tiles pass over in turn: 128 KiB for four gates of 16 lanes, which the second-level cache keeps.
 # Measured on Zen 4 at H 512 and 1024, B 4 to 32: 256 is 2 to 4 % slower, 128 and 64 up to 30 %.
@@ -65,19 +65,37 @@ def product(lanes, tall, short, panels, row_panels, gates, a, ao, lda, n, w, wo,
             depth = min(block, K - k)
             wk, fresh, final = wo + j * panel + words_of(w, k) * GL, k == 0, k + depth == K
             for r in range(0, r1, tall):
-                tile(lanes, tall, panels, gates, a, ao + r * lda + k, lda, min(tall, r1 - r) - 1, w, wk, panel, last_panel,
-                     depth, bias, bo + j * GL, fresh, final, out, oo + r * ldo + (j - j0) * GL, ldo)  # fmt: skip
+                tile(lanes, tall, panels, gates, a, ao + r * lda + k, lda, 1, min(tall, r1 - r) - 1, w, wk, panel, last_panel,
+                     depth, bias, bo + j * GL, 0, GL, fresh, final, out, oo + r * ldo + (j - j0) * GL, ldo, GL)  # fmt: skip
             for r in range(r1, r2, short):
-                tile(lanes, short, panels, gates, a, ao + r * lda + k, lda, min(short, r2 - r) - 1, w, wk, panel, last_panel,
-                     depth, bias, bo + j * GL, fresh, final, out, oo + r * ldo + (j - j0) * GL, ldo)  # fmt: skip
+                tile(lanes, short, panels, gates, a, ao + r * lda + k, lda, 1, min(short, r2 - r) - 1, w, wk, panel, last_panel,
+                     depth, bias, bo + j * GL, 0, GL, fresh, final, out, oo + r * ldo + (j - j0) * GL, ldo, GL)  # fmt: skip
     for r in range(r2, r3, PAIR):
         for j in range(j0, j1):
-            tile(lanes, PAIR, 1, gates, a, ao + r * lda, lda, PAIR - 1, w, wo + j * panel, panel, 0, K,
-                 bias, bo + j * GL, True, True, out, oo + r * ldo + (j - j0) * GL, ldo)  # fmt: skip
+            tile(lanes, PAIR, 1, gates, a, ao + r * lda, lda, 1, PAIR - 1, w, wo + j * panel, panel, 0, K,
+                 bias, bo + j * GL, 0, GL, True, True, out, oo + r * ldo + (j - j0) * GL, ldo, GL)  # fmt: skip
     for r in range(r3, n):
         for j in range(j0, j1, row_panels):
-            tile(lanes, 1, row_panels, gates, a, ao + r * lda, lda, 0, w, wo + j * panel, panel, min(row_panels, j1 - j) - 1, K,
-                 bias, bo + j * GL, True, True, out, oo + r * ldo + (j - j0) * GL, ldo)  # fmt: skip
+            tile(lanes, 1, row_panels, gates, a, ao + r * lda, lda, 1, 0, w, wo + j * panel, panel, min(row_panels, j1 - j) - 1, K,
+                 bias, bo + j * GL, 0, GL, True, True, out, oo + r * ldo + (j - j0) * GL, ldo, GL)  # fmt: skip
+
+
+@literal_jitable
+def product_by_rows(lanes, tall, short, panels, a, ao, lda, n, K, x, xo, x_panel, P, bias, bo, out, oo, out_panel):
+    """out[p] = bias + A X[p] for n rows of A and P panels of batch rows: weights and values have changed places.
+
+    A is a[ao + k*lda + m], numbers for whole vectors; X is x[xo + p*x_panel + k*lanes]; the bias is bias[bo + m*lanes], vectors of
+    equal numbers; out is out[oo + p*out_panel + m*lanes]. Tiles of `tall` or `short` rows of A by `panels`; the last may go on.
+    """
+    r1 = n // tall * tall
+    if n - r1 > short:
+        r1 += tall
+    for r in range(0, r1, tall):
+        tile(lanes, tall, panels, 1, a, ao + r, 1, lda, tall - 1, x, xo, x_panel, P - 1, K,
+             bias, bo + r * lanes, lanes, 0, True, True, out, oo + r * lanes, lanes, out_panel)  # fmt: skip
+    if r1 < n:
+        tile(lanes, short, panels, 1, a, ao + r1, 1, lda, short - 1, x, xo, x_panel, P - 1, K,
+             bias, bo + r1 * lanes, lanes, 0, True, True, out, oo + r1 * lanes, lanes, out_panel)  # fmt: skip
 
 
 def build_linear(fingerprint, lanes, tall, short, panels, row_panels):

@@ -14,8 +14,8 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 __all__ = [
-    "Mask", "Vector", "copysign", "fabs", "fma", "load_tuple", "pointer", "polynomial", "pow2", "rint", "splat", "sqrt", "store",
-    "store_tail", "vector_load", "vector_store", "where",
+    "Mask", "Vector", "copysign", "fabs", "fma", "load_square", "load_tuple", "pointer", "polynomial", "pow2", "rint", "select",
+    "splat", "sqrt", "store", "store_square", "store_tail", "transpose", "vector_load", "vector_store", "where",
 ]  # fmt: skip
 
 I1, I32 = ir.IntType(1), ir.IntType(32)
@@ -247,6 +247,31 @@ def load_tuple(tyctx, lanes, count, a, i):
     return ret(lanes, count, a, types.intp), lower
 
 
+def _first_lanes(b, count, lanes):
+    """The mask of the first `count` of so many lanes."""
+    lane = ir.Constant(ir.VectorType(count.type, lanes), list(range(lanes)))
+    return b.icmp_signed("<", lane, broadcast(b, count, lanes))
+
+
+def _masked(b, name, vt, result, parameters, args):
+    """LLVM's masked load or store of vectors `vt`."""
+    suffix = f"v{vt.count}f{32 if isinstance(vt.element, ir.FloatType) else 64}.p0"
+    ty = ir.FunctionType(result, parameters)
+    return b.call(cgutils.get_or_insert_function(b.module, ty, f"llvm.masked.{name}.{suffix}"), args)
+
+
+def _masked_store(b, v, p, keep):
+    """Store the lanes of `v` that the mask keeps."""
+    vp, align = v.type.as_pointer(), I32(4 if isinstance(v.type.element, ir.FloatType) else 8)
+    _masked(b, "store", v.type, ir.VoidType(), [v.type, vp, I32, keep.type], [v, b.bitcast(p, vp), align, keep])
+
+
+def _masked_load(b, vt, p, keep):
+    """Load the lanes that the mask keeps, zeros for the others."""
+    vp, align, zeros = vt.as_pointer(), I32(4 if isinstance(vt.element, ir.FloatType) else 8), ir.Constant(vt, None)
+    return _masked(b, "load", vt, vt, [vp, I32, keep.type, vt], [b.bitcast(p, vp), align, keep, zeros])
+
+
 @intrinsic
 def store(tyctx, a, i, v, count):
     """Store the first `count` lanes of `v` at flat element `i` of `a`; nothing else is touched."""
@@ -258,13 +283,7 @@ def store(tyctx, a, i, v, count):
             with whole:
                 vector_store(b, value, p)
             with part:
-                lane = ir.Constant(ir.VectorType(n.type, v.lanes), list(range(v.lanes)))
-                keep = b.icmp_signed("<", lane, broadcast(b, n, v.lanes))
-                vp = value.type.as_pointer()
-                suffix = f"v{v.lanes}f{v.element.bitwidth}.p0"
-                ty = ir.FunctionType(ir.VoidType(), [value.type, vp, I32, keep.type])
-                fn = cgutils.get_or_insert_function(b.module, ty, f"llvm.masked.store.{suffix}")
-                b.call(fn, [value, b.bitcast(p, vp), I32(v.element.bitwidth // 8), keep])
+                _masked_store(b, value, p, _first_lanes(b, n, v.lanes))
         return ctx.get_dummy_value()
 
     return types.void(a, types.intp, v, types.intp), lower
@@ -281,3 +300,94 @@ def store_tail(tyctx, a, i, vectors):
         return ctx.get_dummy_value()
 
     return types.void(a, types.intp, vectors), lower
+
+
+@intrinsic
+def select(tyctx, mask, a, b):
+    """Vector by vector of two tuples, `a`'s where the mask holds, else `b`'s."""
+
+    def lower(ctx, builder, sig, args):
+        keep, yes, no = args[0], cgutils.unpack_tuple(builder, args[1]), cgutils.unpack_tuple(builder, args[2])
+        return ctx.make_tuple(builder, a, [builder.select(keep, x, y) for x, y in zip(yes, no, strict=True)])
+
+    return None if a != b else (a(mask, a, b), lower)
+
+
+@intrinsic(prefer_literal=True)
+def load_square(tyctx, lanes, a, i, stride, rows, count):
+    """As many vectors as one has lanes, `stride` apart from flat element `i` of `a`, the first `count` numbers of each.
+
+    Zeros take the place of the other numbers, the last of `rows` that of the vectors after it.
+    """
+    vec = Vector(a.dtype, lanes.literal_value)
+    ret = types.UniTuple(vec, vec.lanes)
+
+    def lower(ctx, b, sig, args):
+        _, a_, i_, step, rows_, n = args
+        p = pointer(ctx, b, a, a_, i_)
+        last, vt = b.sub(rows_, n.type(1)), llvm_type(vec)
+        at = [
+            b.gep(p, [b.mul(step, b.select(b.icmp_signed("<", n.type(q), last), n.type(q), last))])
+            for q in range(vec.lanes)
+        ]
+        with b.if_else(b.icmp_signed(">=", n, n.type(vec.lanes)), likely=True) as (whole, part):
+            with whole:
+                plain, here = [vector_load(b, q, vt) for q in at], b.block
+            with part:
+                keep = _first_lanes(b, n, vec.lanes)
+                cut, there = [_masked_load(b, vt, q, keep) for q in at], b.block
+        merged = []
+        for v, w in zip(plain, cut, strict=True):
+            either = b.phi(vt)
+            either.add_incoming(v, here)
+            either.add_incoming(w, there)
+            merged.append(either)
+        return ctx.make_tuple(b, ret, merged)
+
+    return ret(lanes, a, types.intp, types.intp, types.intp, types.intp), lower
+
+
+@intrinsic
+def store_square(tyctx, a, i, stride, vectors, rows, count):
+    """Store the first `count` lanes of each of the first `rows` vectors, `stride` apart from flat element `i` of `a`."""
+    lanes = vectors.dtype.lanes
+
+    def lower(ctx, b, sig, args):
+        a_, i_, step, vectors_, rows_, n = args
+        p, values = pointer(ctx, b, a, a_, i_), cgutils.unpack_tuple(b, vectors_)
+        every = b.and_(b.icmp_signed(">=", n, n.type(lanes)), b.icmp_signed(">=", rows_, n.type(lanes)))
+        at = [b.gep(p, [b.mul(step, n.type(q))]) for q in range(lanes)]
+        with b.if_else(every, likely=True) as (whole, part):
+            with whole:
+                for v, q in zip(values, at, strict=True):
+                    vector_store(b, v, q)
+            with part:
+                keep = _first_lanes(b, n, lanes)
+                for m, (v, q) in enumerate(zip(values, at, strict=True)):
+                    with b.if_then(b.icmp_signed("<", n.type(m), rows_)):
+                        _masked_store(b, v, q, keep)
+        return ctx.get_dummy_value()
+
+    return types.void(a, types.intp, types.intp, vectors, types.intp, types.intp), lower
+
+
+@intrinsic
+def transpose(tyctx, vectors):
+    """As many vectors as each has lanes: lane i of the j-th becomes lane j of the i-th.
+
+    Squares of half the size change places across the diagonal, then those of half that size within each, and so on.
+    """
+    lanes = vectors.dtype.lanes
+
+    def lower(ctx, b, sig, args):
+        rows, size = cgutils.unpack_tuple(b, args[0]), lanes // 2
+        shuffle = lambda x, y, lane: b.shuffle_vector(x, y, ir.Constant(ir.VectorType(I32, lanes), lane))  # noqa: E731
+        while size:
+            for i in (i for i in range(lanes) if not i & size):
+                x, y = rows[i], rows[i | size]
+                rows[i] = shuffle(x, y, [(n ^ size) + lanes if n & size else n for n in range(lanes)])
+                rows[i | size] = shuffle(x, y, [n + lanes if n & size else n ^ size for n in range(lanes)])
+            size //= 2
+        return ctx.make_tuple(b, vectors, rows)
+
+    return vectors(vectors), lower

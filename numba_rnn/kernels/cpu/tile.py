@@ -22,6 +22,7 @@ def tile(
     a,
     ao,
     lda,
+    a_step,
     last_row,
     w,
     wo,
@@ -30,18 +31,21 @@ def tile(
     K,
     bias,
     bo,
+    bias_row,
+    bias_panel,
     fresh,
     final,
     out,
     oo,
     ldo,
+    out_panel,
 ):
     """out = start + A W for `rows` rows of A and `panels` packed panels of `gates` vectors of `lanes` (literals, all four).
 
-    A is a[ao + m*lda + k]; W is w[wo + p*panel_stride + (k*gates + g)*lanes], k counting words where a word of W holds several rows
-    of k (`stored`); out is out[oo + m*ldo + (p*gates + g)*lanes]. The start is the bias, bias[bo + (p*gates + g)*lanes], where
-    `fresh`, otherwise what `out` holds. Rows after `last_row` and panels after `last_panel` repeat the last one, to the same place:
-    a tail costs a full tile but needs no code of its own.
+    A is a[ao + m*lda + k*a_step]; W is w[wo + p*panel_stride + (k*gates + g)*lanes], k counting words where a word of W holds
+    several rows of k (`stored`); out is out[oo + m*ldo + p*out_panel + g*lanes]. The start is the bias,
+    bias[bo + m*bias_row + p*bias_panel + g*lanes], where `fresh`, otherwise what `out` holds. Rows after `last_row` and panels
+    after `last_panel` repeat the last one, to the same place: a tail costs a full tile but needs no code of its own.
 
     Each element is summed in the order of k, one fma a step, whatever the tile's shape: results do not depend on it. Weights with a
     scale start from zero instead; where `final`, the sum is multiplied by the scale and the bias added. Those for `dot` are
@@ -57,7 +61,8 @@ def tile(
     n = types.intp
 
     def lower(ctx, b, sig, args):
-        a_, ao_, lda_, last_row_, w_, wo_, ps_, last_panel_, K_, bias_, bo_, fresh_, final_, out_, oo_, ldo_ = args[4:]
+        (a_, ao_, lda_, as_, last_row_, w_, wo_, ps_, last_panel_, K_,
+         bias_, bo_, br_, bp_, fresh_, final_, out_, oo_, ldo_, op_) = args[4:]  # fmt: skip
         at = lambda p, i: b.gep(p, [i])  # noqa: E731
         least = lambda i, last: b.select(b.icmp_signed("<", K_.type(i), last), K_.type(i), last) if i else K_.type(0)  # noqa: E731
         row, panel = [least(m, last_row_) for m in range(R)], [least(p, last_panel_) for p in range(P)]
@@ -65,19 +70,22 @@ def tile(
                 (("a", a, a_, ao_), ("w", w, w_, wo_), ("bias", bias, bias_, bo_), ("out", out, out_, oo_))}  # fmt: skip
         a_row = [at(base["a"], b.mul(r, lda_)) for r in row]
         w_panel = [at(base["w"], b.mul(p, ps_)) for p in panel]
-        shift = [[at_ for g in range(G) for at_ in [b.add(b.mul(p, K_.type(G * L)), K_.type(g * L))]] for p in panel]
-        out_at = {(m, p, g): at(base["out"], b.add(b.mul(row[m], ldo_), shift[p][g])) for m, p, g in cells}
-        bias_at = {(p, g): at(base["bias"], shift[p][g]) for p in range(P) for g in range(G)}
+
+        def places(name, row_stride, stride):
+            rows, panels = [b.mul(r, row_stride) for r in row], [b.mul(p, stride) for p in panel]
+            return {(m, p, g): at(base[name], b.add(b.add(rows[m], panels[p]), K_.type(g * L))) for m, p, g in cells}
+
+        out_at, bias_at = places("out", ldo_, op_), places("bias", br_, bp_)
         if w.dtype == QUADS:
             most = max(1, (8 if L == 16 else 4) // G)  # rows times panels whose three planes of sums registers hold
             some = max(1, most // P)
             third = b.sdiv(ctx.make_array(bias)(ctx, b, bias_).nitems, K_.type(3))
-            places = {(m, p, g): (out_at[m, p, g], *(at(bias_at[p, g], b.mul(third, K_.type(i))) for i in range(3)))
+            dotted = {(m, p, g): (out_at[m, p, g], *(at(bias_at[m, p, g], b.mul(third, K_.type(i))) for i in range(3)))
                       for m, p, g in cells}  # fmt: skip
             for m in range(0, R, some):
                 for p in range(0, P, most):
                     dot_rows(b, a_row[m : m + some], w_panel[p : p + most], K_, G, vt,
-                             lambda i, j, g, m=m, p=p: places[m + i, p + j, g])  # fmt: skip
+                             lambda i, j, g, m=m, p=p: dotted[m + i, p + j, g])  # fmt: skip
             return ctx.get_dummy_value()
         k_of = lambda word, i: word if word_rows == 1 else b.add(b.mul(word, K_.type(word_rows)), K_.type(i))  # noqa: E731
         fma = cgutils.get_or_insert_function(
@@ -89,7 +97,7 @@ def tile(
 
         def add_rows(acc, word, n):
             """The sums and n rows of a word of W times the columns of A that they belong to."""
-            value = lambda m, i: broadcast(b, b.load(at(a_row[m], k_of(word, i))), L)  # noqa: E731
+            value = lambda m, i: broadcast(b, b.load(at(a_row[m], b.mul(k_of(word, i), as_))), L)  # noqa: E731
             acc = dict(acc)
             # Hold in registers whichever operand is fewer and stream the other: the wrong order halves the speed.
             if R <= P * G:
@@ -113,7 +121,7 @@ def tile(
             if scaled:
                 start[m, p, g] = b.select(fresh_, ir.Constant(vt, None), vector_load(b, out_at[m, p, g], vt))
             else:
-                start[m, p, g] = vector_load(b, b.select(fresh_, bias_at[p, g], out_at[m, p, g]), vt)
+                start[m, p, g] = vector_load(b, b.select(fresh_, bias_at[m, p, g], out_at[m, p, g]), vt)
         words = K_ if word_rows == 1 else b.ashr(K_, K_.type(1))
 
         def joined(one, block, other, block2):
@@ -152,10 +160,11 @@ def tile(
         if scaled:  # the scales lie in the second half of the bias' array
             half = b.sdiv(ctx.make_array(bias)(ctx, b, bias_).nitems, K_.type(2))
             for m, p, g in cells:
-                scale, plus = vector_load(b, at(bias_at[p, g], half), vt), vector_load(b, bias_at[p, g], vt)
+                scale, plus = vector_load(b, at(bias_at[m, p, g], half), vt), vector_load(b, bias_at[m, p, g], vt)
                 total[m, p, g] = b.select(final_, b.call(fma, [total[m, p, g], scale, plus]), total[m, p, g])
         for c in cells:
             vector_store(b, total[c], out_at[c])
         return ctx.get_dummy_value()
 
-    return types.void(*literals, a, n, n, n, w, n, n, n, n, bias, n, types.boolean, types.boolean, out, n, n), lower
+    steps = [types.boolean, types.boolean]
+    return types.void(*literals, a, n, n, n, n, w, n, n, n, n, bias, n, n, n, *steps, out, n, n, n), lower

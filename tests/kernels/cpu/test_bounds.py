@@ -30,7 +30,7 @@ rng = np.random.default_rng(0)
 for name in ("lstm", "gru_reset_before"):
     spec = CELLS[name]
     G, S = len(spec.gates), len(spec.states)
-    for B, T, D, H in ((1, 3, 1, 1), (1, 7, 5, 21), (2, 5, 3, 8), (5, 4, 3, 33), (7, 5, 8, 16), (13, 5, 2, 130)):
+    for B, T, D, H in ((1, 3, 1, 1), (1, 7, 5, 21), (2, 5, 3, 8), (5, 4, 3, 33), (7, 5, 8, 16), (13, 5, 2, 130), (35, 4, 3, 9)):
         draw = lambda *shape: rng.uniform(-1, 1, shape).astype("float32")
         cell = prepare(spec, draw(D, G * H), draw(H, G * H), draw(G * H))
         x, mask, state = draw(B, T, D), rng.random((B, T)) < 0.6, tuple(draw(B, H) for _ in range(S))
@@ -38,13 +38,14 @@ for name in ("lstm", "gru_reset_before"):
             options = ScanOptions(bool(bits & 1), bool(bits & 2))
             y, last = scan(cell, x, mask, state, options)
             _, prepared = cell.prepared()
-            for chunk in (1, 2, T):
-                y2, last2 = guarded(y.reshape(-1, H) * 0), guarded(np.zeros((S, B, H), "f4"))
-                packed = (guarded(a) if a.size else a for a in prepared.packed)
-                inputs = guarded(x), guarded(mask), tuple(map(guarded, state))
-                prepared.kernel(0, ALONE, *inputs, *packed, y2, last2, options.flags, chunk, B, 1, 1)
-                assert (y2.reshape(y.shape) == y).all()
-                assert (last2 == last).all()
+            for p, block in ((prepared, B), (prepared.rows, prepared.cost.together)):
+                for chunk in (1, 2, T):
+                    y2, last2 = guarded(y.reshape(-1, H) * 0), guarded(np.zeros((S, B, H), "f4"))
+                    packed = (guarded(a) if a.size else a for a in p.packed)
+                    inputs = guarded(x), guarded(mask), tuple(map(guarded, state))
+                    p.kernel(0, ALONE, *inputs, *packed, y2, last2, options.flags, chunk, block, 1, 1)
+                    assert (y2.reshape(y.shape) == y).all()
+                    assert (last2 == last).all()
 """
 
 

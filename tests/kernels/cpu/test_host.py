@@ -41,5 +41,12 @@ def test_tiles_fit_the_registers(lanes, gates):
     assert shape.row_panels >= 1
 
 
+@pytest.mark.parametrize("lanes", [4, 8, 16])
+def test_tiles_of_rows_fit_the_registers(lanes):
+    shape = host.rows_shape(lanes * 4)
+    assert (shape.tall + 1) * shape.panels + 1 <= (32 if lanes == 16 else 16)
+    assert 1 <= shape.short <= shape.tall <= 2 * shape.short
+
+
 def test_cache_size_is_plausible():
     assert 1 << 15 <= host.l2_bytes() <= 1 << 28

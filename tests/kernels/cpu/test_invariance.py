@@ -9,6 +9,8 @@ from numba_rnn.functional import prepare, scan
 from numba_rnn.kernels.backend import ScanOptions
 from numba_rnn.kernels.cpu.team import ALONE
 
+pytestmark = pytest.mark.usefixtures("vectors")
+
 SEQUENCES = ScanOptions(return_sequences=True)
 
 
@@ -30,8 +32,8 @@ def assert_equal(actual, expected):
 @pytest.mark.parametrize("backwards", [False, True])
 def test_chunks_and_blocks(rng, backwards):
     cell = make_cell(rng, CELLS["lstm"], 7, 37)
-    _, prepared = cell.prepared()
     B, T = 13, 11
+    prepared, _ = cell.prepared()[1].plan(B, T)
     options = ScanOptions(backwards, True)
     x, mask = draw(rng, B, T, 7), rng.random((B, T)) < 0.6
     state = draw(rng, B, 37), draw(rng, B, 37)

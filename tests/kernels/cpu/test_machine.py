@@ -1,5 +1,7 @@
 """The CPU backend: what it takes, how it says it, one kernel for all options."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -61,7 +63,24 @@ def test_compilation_is_announced(rng):
         cell.warm()
     finally:
         progress.set_listener(None)
+    assert heard == ["lstm (tanh, sigmoid) float32", "lstm (tanh, sigmoid) float32 by rows"]
+
+
+def test_units_that_fill_their_vectors_need_one_kernel(rng):
+    heard = []
+    cell = functional.prepare(LSTM, *(rng.standard_normal(s).astype("float32") for s in ((3, 256), (64, 256))))
+    progress.set_listener(lambda what: heard.append(what) or contextlib.nullcontext())
+    try:
+        cell.warm()
+    finally:
+        progress.set_listener(None)
     assert heard == ["lstm (tanh, sigmoid) float32"]
+
+
+def test_one_row_never_waits_for_another_kernel(rng):
+    cell = functional.prepare(LSTM, *(rng.standard_normal(s).astype("float32") for s in ((1, 4), (1, 4))))
+    functional.scan(cell, np.zeros((1, 100_000, 1), "float32"))
+    assert "rows" not in cell.prepared()[1].__dict__
 
 
 def test_linear_keeps_its_packed_weights(rng):

@@ -1,10 +1,22 @@
 """Weights in panels."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from numba_rnn.compressed import compress, expand
-from numba_rnn.kernels.cpu.pack import CACHE_LINE, aligned, pack_bias, pack_linear, pack_matrix
+from numba_rnn.kernels.backend import PlainWeights
+from numba_rnn.kernels.cpu.pack import (
+    CACHE_LINE,
+    aligned,
+    pack_bias,
+    pack_for_rows,
+    pack_linear,
+    pack_matrix,
+    pack_weights,
+    side_by_side,
+)
 
 
 @pytest.mark.parametrize("H", [1, 7, 8, 9, 17])
@@ -59,3 +71,30 @@ def test_scales_follow_the_bias(rng):
     packed, bias = pack_linear(w, b, 1, 8)
     np.testing.assert_array_equal(packed, pack_matrix(w.data, 1, 8))
     np.testing.assert_array_equal(bias, [pack_bias(b, 1, 8), pack_bias(w.scale, 1, 8)])
+
+
+def test_for_rows(rng):
+    N, D, H, G, first, lanes, spare = 2, 3, 5, 3, 2, 4, 6
+    cells = [
+        PlainWeights(*(rng.standard_normal(s) for s in ((D, G * H), (H, G * H), G * H, G * H, (2, H))))
+        for _ in range(N)
+    ]
+    packed = pack_for_rows(side_by_side([pack_weights(w, G, first, lanes) for w in cells]), N, H, spare)
+    assert packed.kernel.shape == (N, D, G * H + spare)
+    assert packed.first.shape == (N, H, first * H + spare)
+    assert packed.rest.shape == (N, H, (G - first) * H + spare)
+    for (cell, w), unit, gate in itertools.product(enumerate(cells), range(H), range(G)):
+        column = gate * H + unit
+        np.testing.assert_array_equal(packed.kernel[cell, :, unit * G + gate], w.kernel[:, column])
+        np.testing.assert_array_equal(packed.bias[cell, unit * G + gate], [w.bias[column]] * lanes)
+        part, bias, at = (
+            (packed.first, packed.first_bias, unit * first + gate)
+            if gate < first
+            else (packed.rest, packed.rest_bias, unit * (G - first) + gate - first)
+        )
+        np.testing.assert_array_equal(part[cell, :, at], w.recurrent_kernel[:, column])
+        np.testing.assert_array_equal(bias[cell, at], [w.recurrent_bias[column]] * lanes)
+        for n in range(2):
+            np.testing.assert_array_equal(packed.extra[cell, unit * 2 + n], [w.extra[n, unit]] * lanes)
+    assert not packed.kernel[:, :, G * H :].any()
+    assert not packed.bias[:, G * H :].any()

@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 
-from numba_rnn.kernels.cpu.plan import BLOCK, Load, plan
+from numba_rnn.kernels.cpu.cost import cost
+from numba_rnn.kernels.cpu.plan import BLOCK, Load, plan, plan_rows
 
 
 def load(D, H, gates, *, phases=1, lanes=16, l2=1 << 20):
@@ -63,3 +64,16 @@ def test_no_more_threads_than_pay():
 def test_blocks_fit_the_cache():
     assert plan(load(256, 256, 4), 1, 1000, 1, 1).block <= BLOCK
     assert plan(load(16, 16, 4), 1, 1000, 1, 1).block == 500
+
+
+def test_plans_of_rows_take_the_rows_that_run_together():
+    few = cost(4, 2, 8, 8, 16, 1, 2, 1 << 17)
+    for B, T, cells in itertools.product((0, 1, 33, 1001), (1, 30, 10**6), (1, 2)):
+        how = plan_rows(few, cells, B, T, 4)
+        assert how.block == few.together
+        assert how.parts == 1
+        assert 1 <= how.chunk <= T
+        assert 1 <= how.seats <= 4
+    assert plan_rows(few, 1, 32, 10**6, 4).seats == 1
+    assert plan_rows(few, 2, 32, 10**6, 4).seats == 2
+    assert plan_rows(few, 1, 1000, 1000, 4).seats == 4

@@ -15,6 +15,8 @@ SHAPES = [  # B, T, D, H: tails of the tile's rows, of the vectors, of the panel
     (1, 1, 1, 1), (1, 5, 3, 7), (2, 4, 8, 8), (3, 5, 9, 17), (4, 3, 17, 9), (5, 6, 7, 16), (13, 3, 17, 33), (7, 9, 3, 40),
     (33, 4, 5, 24), (6, 20, 16, 300), (2, 3, 1100, 5), (1, 40, 1, 130), (9, 2, 5, 530),
 ]  # fmt: skip
+pytestmark = pytest.mark.usefixtures("vectors")
+
 BOUND = {np.dtype("float32"): 1e-6, np.dtype("float64"): 1e-14}
 
 
@@ -167,6 +169,7 @@ def test_nothing_is_written_past_the_output(rng):
     cell = make_cell(rng, CELLS["lstm"], 4, 5, "float32")
     x, _, _ = make_call(rng, cell, 3, 4, masked=False, stateful=False)
     backend, prepared = cell.prepared()
+    prepared, _ = prepared.plan(3, 4)
     guarded = np.full(3 * 4 * 5 + 64, 7, np.float32)
     y = guarded[: 3 * 4 * 5].reshape(3, 4, 5)
     last = np.empty((2, 3, 5), np.float32)

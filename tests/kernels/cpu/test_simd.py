@@ -92,6 +92,50 @@ def test_tuples(rng):
     assert not out[10:].any()
 
 
+@pytest.mark.parametrize("lanes", [4, 8, 16])
+def test_squares(rng, lanes):
+    """Every number of rows and columns of a square: transposed, and nothing else written."""
+
+    @njit
+    def run(a, i, row, rows, count, out, o, column):
+        square = simd.load_square(lanes, a, i, row, rows, count)
+        simd.store_square(out, o, column, simd.transpose(square), count, rows)
+
+    a = rng.standard_normal(lanes * 40).astype("float32")
+    for rows in range(1, lanes + 2):
+        for count in range(1, lanes + 2):
+            out = np.zeros(lanes * 40, "float32")
+            run(a, 3, 33, rows, count, out, 2, 31)
+            want = np.zeros_like(out)
+            for r in range(min(rows, lanes)):
+                for c in range(min(count, lanes)):
+                    want[2 + c * 31 + r] = a[3 + r * 33 + c]
+            np.testing.assert_array_equal(out, want)
+
+
+def test_rows_that_a_square_lacks_repeat_the_last(rng):
+    @njit
+    def run(a, out):
+        simd.store_square(out, 0, 4, simd.load_square(4, a, 0, 5, 2, 3), 4, 4)
+
+    a, out = rng.standard_normal(20).astype("float64"), np.empty((4, 4))
+    run(a, out)
+    np.testing.assert_array_equal(out, [[*a[r : r + 3], 0] for r in (0, 5, 5, 5)])
+
+
+def test_select():
+    @njit
+    def run(a, out):
+        pair, other = load_tuple(4, 2, a, 0), load_tuple(4, 2, a, 8)
+        chosen = simd.select(pair[0] > 1.5, pair, other)
+        store(out, 0, chosen[0], 4)
+        store(out, 4, chosen[1], 4)
+
+    out = np.empty(8)
+    run(np.arange(16.0), out)
+    np.testing.assert_array_equal(out, [8, 9, 2, 3, 12, 13, 6, 7])
+
+
 def test_vectors_of_different_widths_do_not_mix():
     @njit
     def run(a):

@@ -29,7 +29,7 @@ def forced(cell, plan, *args):
     """A scan by that plan."""
     prepared = cell.prepared()[1]
     key = (*args[0].shape[:2], config.settings.threads)
-    prepared.plans[key] = plan
+    prepared.plans[key] = prepared, plan
     try:
         y, last = functional.scan(cell, *args)
     finally:
@@ -123,7 +123,7 @@ config.set_threads(2)
 rng = np.random.default_rng(0)
 x, w, u = (rng.standard_normal(s).astype("float32") for s in ((40, 3, 4), (4, 5), (5, 5)))
 cell = functional.prepare(SIMPLE_RNN, w, u)
-assert cell.prepared()[1].plan(40, 3).seats == 2
+assert cell.prepared()[1].plan(40, 3)[1].seats == 2
 """
 FORK = """
 functional.scan(cell, x)
