@@ -25,7 +25,7 @@ from numba_rnn.kernels.cpu.plan import Load, Plan, plan, plan_rows
 from numba_rnn.kernels.cpu.product import build_linear
 from numba_rnn.kernels.cpu.scan import build_scan
 from numba_rnn.kernels.cpu.scan_rows import build_scan_rows
-from numba_rnn.kernels.cpu.team import ALONE, MOST, cores, enter
+from numba_rnn.kernels.cpu.team import ALONE, MOST, cores, enter, serve
 from numba_rnn.kernels.fingerprint import source
 
 __all__ = ["CPU"]
@@ -238,7 +238,9 @@ class CPU:
         return prepared
 
     def warm(self, prepared: Prepared) -> None:
-        """Compile the kernel for vectors of rows, if any batch is faster by them; `prepare` has compiled the other."""
+        """Compile what helper threads run, and the kernel for vectors of rows if any batch is faster by them."""
+        if min(settings.threads or cores(), MOST) > 1:
+            serve()
         if prepared.key[-1] is None and prepared.cost.saved(MANY, 1) > 0:
             _ = prepared.rows.kernel
 

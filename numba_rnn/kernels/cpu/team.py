@@ -13,7 +13,7 @@ import numpy as np
 from numba_rnn._typing import Array
 from numba_rnn.kernels.fingerprint import source
 
-__all__ = ["ALONE", "Team", "cores", "enter"]
+__all__ = ["ALONE", "MOST", "Team", "cores", "enter", "serve"]
 
 # How long a helper looks for the next job before it sleeps, in pauses of the processor: about a millisecond. To wake it costs the
 # caller 5 us and comes too late for a job of 50.
@@ -29,6 +29,7 @@ class Team:
     def __init__(self) -> None:
         self.lock = threading.Lock()  # who holds it is the caller
         self.words = self._words()
+        self.serve = serve()
         self.core = -1  # where the caller last ran when a helper had to be woken
         self.helpers: list[threading.Thread] = []
         self.awake: list[threading.Event] = []
@@ -45,19 +46,22 @@ class Team:
         while len(self.helpers) < seats - 1:
             who, event = len(self.helpers) + 1, threading.Event()
             helper = threading.Thread(target=self._help, args=(who, event), name=f"numba_rnn-{who}", daemon=True)
+            try:
+                helper.start()
+            except RuntimeError:  # no more threads, or the interpreter is about to end: nobody is waited for
+                break
             self.helpers.append(helper)
             self.awake.append(event)
-            helper.start()
         for event in self.awake[: seats - 1]:
             if not event.is_set():
                 self.core = _core()
                 event.set()
 
     def _help(self, who: int, awake: threading.Event) -> None:
-        serve, last = _serve(), 0
+        last = 0
         while last >= 0:
             _leave(self.core)
-            last = serve(self.words, who, last, PAUSES)
+            last = self.serve(self.words, who, last, PAUSES)
             if last >= 0:
                 awake.clear()
                 awake.wait()
@@ -70,20 +74,23 @@ class Team:
         """Send the helpers home."""
         from numba_rnn.kernels.cpu.sharing import OPEN
 
-        with self.lock:
-            self.words[OPEN] = -1
-            for event, helper in zip(self.awake, self.helpers, strict=True):
-                event.set()
-                helper.join(1.0)
+        if not self.lock.acquire(timeout=1.0):  # a call that is not going to end
+            return
+        self.words[OPEN] = -1
+        for event, helper in zip(self.awake, self.helpers, strict=True):
+            event.set()
+            helper.join(1.0)
+        self.lock.release()
 
 
 @cache
-def _serve() -> Callable[..., int]:
+def serve() -> Callable[..., int]:
+    """What helpers run while they look for jobs, compiled or from the disk cache."""
     from numba_rnn.kernels.cpu.jit import compile_for
     from numba_rnn.kernels.cpu.sharing import build_serve
 
-    serve: Callable[..., int] = compile_for(build_serve(source()), "threads", ALONE, 0, 0, 0)
-    return serve
+    compiled: Callable[..., int] = compile_for(build_serve(source()), "threads", ALONE, 0, 0, 0)
+    return compiled
 
 
 _team: Team | None = None

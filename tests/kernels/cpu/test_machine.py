@@ -11,6 +11,7 @@ from numba_rnn.kernels.backend import ScanOptions
 from numba_rnn.kernels.cpu import CPU
 from numba_rnn.kernels.cpu.host import lanes_of, vector_bytes
 from numba_rnn.kernels.cpu.machine import _linear_kernel, _scan_kernel
+from numba_rnn.kernels.cpu.team import serve
 from numba_rnn.ops.activations import ELEMENTWISE, ROW_WISE
 
 
@@ -57,6 +58,7 @@ def test_compilation_is_announced(rng):
             return None
 
     cell = functional.prepare(LSTM, *(rng.standard_normal(s).astype("float32") for s in ((3, 20), (5, 20))))
+    serve()  # once a process
     progress.set_listener(Listening)
     try:
         cell.warm()
@@ -68,6 +70,7 @@ def test_compilation_is_announced(rng):
 
 def test_units_that_fill_their_vectors_need_one_kernel(rng):
     heard = []
+    serve()
     cell = functional.prepare(LSTM, *(rng.standard_normal(s).astype("float32") for s in ((3, 256), (64, 256))))
     progress.set_listener(lambda what: heard.append(what) or contextlib.nullcontext())
     try:

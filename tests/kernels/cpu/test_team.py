@@ -164,3 +164,17 @@ def test_a_forked_child_has_a_team_of_its_own(when):
 @pytest.mark.parametrize("last", ["functional.scan(cell, x)", "functional.scan(cell, x); import time; time.sleep(0.3)"])
 def test_a_process_ends_with_helpers_awake_or_asleep(last):
     run_alone(last)
+
+
+def test_where_no_thread_can_be_started_the_caller_does_it_all(rng, monkeypatch):
+    def refused(self):
+        raise RuntimeError("can't start new thread")
+
+    cell, x = make(rng, "gru", 6, 24), rng.standard_normal((9, 4, 6)).astype("float32")
+    want = forced(cell, Plan(4, 9, 1, 1), x)[0]
+    team._forget()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        np.testing.assert_array_equal(forced(cell, Plan(4, 3, 1, 2), x)[0], want)
+    np.testing.assert_array_equal(forced(cell, Plan(4, 9, 2, 2), x)[0], want)
+    assert len(team._team.helpers) == 1
