@@ -39,10 +39,10 @@ def cut(n, tall, short):
         return tiles + 1, 0, 0, 0
     if tail == 1:
         return tiles, 0, 0, 1
-    if tail == PAIR:
-        return tiles, 0, 1, 0
     if tiles > 0 and tall + tail <= 2 * short:
         return tiles - 1, 2, 0, 0
+    if tail == PAIR:
+        return tiles, 0, 1, 0
     return tiles, 1, 0, 1 if tail > short else 0
 
 

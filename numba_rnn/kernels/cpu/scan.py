@@ -133,9 +133,12 @@ def give_states(lanes, tail, ws, ho, hs, co, cs, last, first, slots):
 
 
 @literal_jitable
-def load_states(lanes, tail, ws, h, c):
-    """The S states of a panel: its h at `h`, the others side by side from `c`."""
-    return load_tuple(lanes, 1, ws, h) + load_tuple(lanes, tail, ws, c)
+def terms(lanes, gates, first, rest, tail, extra, ws, z, f, r, h, c, p, po):
+    """What a cell's functions take of a panel, its x, r, s and p, from where they begin."""
+    xv = load_tuple(lanes, gates, ws, z)
+    rv = load_tuple(lanes, first, ws, f) + load_tuple(lanes, rest, ws, r)
+    sv = load_tuple(lanes, 1, ws, h) + load_tuple(lanes, tail, ws, c)
+    return xv, rv, sv, load_tuple(lanes, extra, p, po)
 
 
 def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shape, update, gate, act, rec):
@@ -174,9 +177,7 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
         span = width if two_phase or most * width * gates * lanes <= AT_ONCE else panels
         # One workspace, in this order; `xs` is what a row takes of the array at `xo`, HB * lanes is H in whole vectors.
         zs = HB * gates * lanes  # z (chunk, n, HB, G, lanes): the projected input x W + b
-        hs = (
-            HB + 1
-        ) * lanes  # h (n, HB + 1, lanes): before the step, and after it at `other`; gated: for the other gates
+        hs = (HB + 1) * lanes  # h (n, HB + 1, lanes): before the step, and after it at `other`; gated: see `go`
         cs = HB * tail * lanes  # c (n, HB, S-1, lanes): the other states
         fs = span * first * lanes  # f (parts, n, span, F, lanes): the recurrent products of the first gates
         rs = span * rest * lanes  # r (parts, n, span, G-F, lanes): those of the other gates
@@ -186,7 +187,7 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
         else:
             ws, zo = workspace(most * (chunk * zs + 3 * hs + cs + parts * (fs + rs + qs)), x)
         start = zo + chunk * most * zs
-        go = start + 2 * most * hs
+        go = start + 2 * most * hs  # what replaces h for the other gates
         co = go + most * hs
         fo = co + most * cs
         ro = fo + parts * most * fs
@@ -207,10 +208,8 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
             n = len(slots)
             ho, other = start, start + n * hs
             c0 = cell * HB  # the cell's first panel
-            w0, u0 = (
-                c0 * words_of(w, D) * lanes,
-                c0 * words_of(first_w, H) * lanes,
-            )  # times gates: where its weights begin
+            # Times gates, where its weights begin.
+            w0, u0 = c0 * words_of(w, D) * lanes, c0 * words_of(first_w, H) * lanes
             if parts == 1:
                 take_states(lanes, tail, initial, slots, cell * B, ws, ho, hs, co, cs)
 
@@ -233,12 +232,11 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
                                 u0 * first, H, lo, hi, first_b, c0 * first * lanes, ws, fp, fs)  # fmt: skip
                         for r in range(active):
                             for j in range(lo, hi):
-                                xv = load_tuple(lanes, gates, ws, zt + r * zs + j * gates * lanes)
-                                rv = load_tuple(lanes, first, ws, fp + r * fs + (j - lo) * first * lanes)
-                                sv = load_states(
-                                    lanes, tail, ws, ho + r * hs + j * lanes, co + r * cs + j * tail * lanes
+                                h, c = ho + r * hs + j * lanes, co + r * cs + j * tail * lanes
+                                z, f = zt + r * zs + j * gates * lanes, fp + r * fs + (j - lo) * first * lanes
+                                xv, rv, sv, pv = terms(
+                                    lanes, gates, first, 0, tail, extra, ws, z, f, 0, h, c, p, (c0 + j) * extra * lanes
                                 )
-                                pv = load_tuple(lanes, extra, p, (c0 + j) * extra * lanes)
                                 store(ws, go + r * hs + j * lanes, gate(act, rec, xv, rv, sv, pv), lanes)
                         if parts > 1:
                             done_part(team)
@@ -273,12 +271,11 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
                             for j in range(j0, j1):
                                 h, c = ho + r * hs + j * lanes, co + r * cs + j * tail * lanes
                                 if counts:
-                                    xv = load_tuple(lanes, gates, ws, zt + r * zs + j * gates * lanes)
-                                    rv = load_tuple(
-                                        lanes, first, ws, fp + r * fs + (j - j0) * first * lanes
-                                    ) + load_tuple(lanes, rest, ws, rp + r * rs + (j - j0) * rest * lanes)
-                                    sv = load_states(lanes, tail, ws, h, c)
-                                    pv = load_tuple(lanes, extra, p, (c0 + j) * extra * lanes)
+                                    z, f = zt + r * zs + j * gates * lanes, fp + r * fs + (j - j0) * first * lanes
+                                    xv, rv, sv, pv = terms(
+                                        lanes, gates, first, rest, tail, extra, ws, z, f, rp + r * rs + (j - j0) * rest * lanes,
+                                        h, c, p, (c0 + j) * extra * lanes,
+                                    )  # fmt: skip
                                     new = update(act, rec, xv, rv, sv, pv)
                                     store_tail(ws, c, new)
                                     hv = new[0]

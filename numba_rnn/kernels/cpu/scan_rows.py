@@ -12,7 +12,7 @@ from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
 from numba_rnn.kernels.cpu.atomics import member_call
 from numba_rnn.kernels.cpu.jit import kernel, literal_jitable
 from numba_rnn.kernels.cpu.product import product_by_rows, workspace
-from numba_rnn.kernels.cpu.scan import AT_ONCE, load_states
+from numba_rnn.kernels.cpu.scan import AT_ONCE, terms
 from numba_rnn.kernels.cpu.sharing import CALL, close_job, open_job, take
 from numba_rnn.kernels.cpu.simd import (
     load_square,
@@ -157,10 +157,11 @@ def build_scan_rows(fingerprint, lanes, gates, first, states, extra, shape, upda
                                     ws, fo, fs)  # fmt: skip
                     for q in range(P):
                         for u in range(H):
-                            xv = load_tuple(lanes, gates, ws, zo + q * zs + u * gates * lanes)
-                            rv = load_tuple(lanes, first, ws, fo + q * fs + u * first * lanes)
-                            sv = load_states(lanes, tail, ws, ho + q * hs + u * lanes, co + q * cs + u * tail * lanes)
-                            pv = load_tuple(lanes, extra, p, po + u * extra * lanes)
+                            h, c = ho + q * hs + u * lanes, co + q * cs + u * tail * lanes
+                            z, f = zo + q * zs + u * gates * lanes, fo + q * fs + u * first * lanes
+                            xv, rv, sv, pv = terms(
+                                lanes, gates, first, 0, tail, extra, ws, z, f, 0, h, c, p, po + u * extra * lanes
+                            )
                             store(ws, go + q * hs + u * lanes, gate(act, rec, xv, rv, sv, pv), lanes)
                     product_by_rows(lanes, tall, short, panels, rest_w, rwo, lr, H * rest, H, ws, go, hs, P, rest_b, rbo,
                                     ws, ro, rs)  # fmt: skip
@@ -174,12 +175,11 @@ def build_scan_rows(fingerprint, lanes, gates, first, states, extra, shape, upda
                     for q in range(P):
                         for u in range(u0, u1):
                             h, c = ho + q * hs + u * lanes, co + q * cs + u * tail * lanes
-                            xv = load_tuple(lanes, gates, ws, zo + q * zs + (u - u0) * gates * lanes)
-                            rv = load_tuple(lanes, first, ws, fo + q * fs + (u - u0) * first * lanes) + load_tuple(
-                                lanes, rest, ws, ro + q * rs + (u - u0) * rest * lanes
-                            )
-                            sv = load_states(lanes, tail, ws, h, c)
-                            pv = load_tuple(lanes, extra, p, po + u * extra * lanes)
+                            z, f = zo + q * zs + (u - u0) * gates * lanes, fo + q * fs + (u - u0) * first * lanes
+                            xv, rv, sv, pv = terms(
+                                lanes, gates, first, rest, tail, extra, ws, z, f, ro + q * rs + (u - u0) * rest * lanes,
+                                h, c, p, po + u * extra * lanes,
+                            )  # fmt: skip
                             new = update(act, rec, xv, rv, sv, pv)
                             yv = new[0]
                             if masked:

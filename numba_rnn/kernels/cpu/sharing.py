@@ -56,15 +56,13 @@ def words(threads):
 
 
 @register_jitable
-def await_word(team, word, value):
-    """Wait until a word is at least `value`."""
-    pauses = 0
-    while load(team, word) < value:
-        pauses += 1
-        if pauses < PATIENCE:
-            pause()
-        else:
-            yield_core()
+def rest(pauses):
+    """Wait a little for another thread, having paused so often already; returns one more."""
+    if pauses < PATIENCE:
+        pause()
+    else:
+        yield_core()
+    return pauses + 1
 
 
 @register_jitable
@@ -84,11 +82,7 @@ def close_job(team):
     put(team, OPEN, 0)
     pauses = 0
     while load(team, INSIDE) > 0:
-        pauses += 1
-        if pauses < PATIENCE:
-            pause()
-        else:
-            yield_core()
+        pauses = rest(pauses)
 
 
 @register_jitable
@@ -113,7 +107,9 @@ def done_part(team):
 @register_jitable
 def await_step(team, step, parts):
     """Wait until all parts of that step are done."""
-    await_word(team, DONE, (step + 1) * parts)
+    pauses = 0
+    while load(team, DONE) < (step + 1) * parts:
+        pauses = rest(pauses)
 
 
 @register_jitable
