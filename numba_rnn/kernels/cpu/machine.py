@@ -169,8 +169,7 @@ class Prepared:
         r = self.recurrence
         with _building:
             kernel = self.build(*self.key)
-        x = last = np.empty((0, 0, 0), r.dtype)
-        y = np.empty((0, 0), r.dtype)
+        x = y = last = np.empty((0, 0, 0), r.dtype)
         what = f"{r.spec.name} ({r.activation}, {r.recurrent_activation}) {_kept(r.dtype, r.storage)}"
         what += " by rows" if self.build is _rows_kernel else ""
         return compile_for(kernel, what, 0, ALONE, x, self.no_mask, self.no_state, *self.packed, y, last, 0, 1, 1, 1, 1)
@@ -256,7 +255,7 @@ class CPU:
         B, T, _ = x.shape
         p, (chunk, block, parts, seats) = prepared.plans.get((B, T, settings.threads)) or prepared.plan(B, T)
         flags = options.flags
-        y = np.empty((B * T if flags & SEQUENCES else B, p.N * p.H), x.dtype)
+        y = np.empty((B, T if flags & SEQUENCES else 1, p.N * p.H), x.dtype)
         last = np.empty((p.N * p.S, B, p.H), x.dtype)
         m = p.no_mask if mask is None else mask
         states = p.no_state if initial_state is None else p.paired(initial_state)
@@ -267,7 +266,7 @@ class CPU:
                 p.kernel(0, helped.words, x, m, states, *p.packed, y, last, flags, chunk, block, parts, seats)
             finally:
                 helped.leave()
-        return (y.reshape(B, T, -1) if flags & SEQUENCES else y), last
+        return (y if flags & SEQUENCES else y[:, 0]), last
 
     def prepare_linear(self, kernel: Array | Compressed, bias: Array) -> PreparedLinear:
         """Pack the weights and compile the kernel, or take it from the disk cache."""

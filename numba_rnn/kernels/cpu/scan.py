@@ -147,8 +147,8 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
     run(member, team, x, mask, initial, w, bias, first_w, first_b, rest_w, rest_b, p, y, last, flags, chunk, block, parts, seats)
         member: 0 for the caller, else which helper; team: the words of `sharing`;
         x (B, T, D); mask bool (B, T) or empty; initial: S arrays (N*B, H) or empty; packed weights (`pack.PackedWeights`) of N
-        cells, one or two, the second running the other way; y (B*T, N*H) or (B, N*H), written, the second's steps in the first's
-        order; last (N*S, B, H), written; chunk: steps projected at once; block: rows of a task; parts: of a step's panels,
+        cells, one or two, the second running the other way; y (B, T or 1, N*H), written, the second's steps in the first's order;
+        last (N*S, B, H), written; chunk: steps projected at once; block: rows of a task; parts: of a step's panels,
         1 unless there is a single task; seats: threads that may take part.
     Returns the fingerprint it was compiled with.
     """
@@ -267,7 +267,7 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
                             row = slots[r, ROW]
                             counts = not masked or mask[row, t]
                             at = T - 1 - step if cell == 1 else step  # where the step stands in y
-                            yo = (row * T + at if sequences else row) * y.shape[1] + cell * H
+                            yo = (row * T + at if sequences else row) * y.shape[2] + cell * H
                             for j in range(j0, j1):
                                 h, c = ho + r * hs + j * lanes, co + r * cs + j * tail * lanes
                                 if counts:

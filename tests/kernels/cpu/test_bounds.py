@@ -40,7 +40,7 @@ for name in ("lstm", "gru_reset_before"):
             _, prepared = cell.prepared()
             for p, block in ((prepared, B), (prepared.rows, prepared.cost.together)):
                 for chunk in (1, 2, T):
-                    y2, last2 = guarded(y.reshape(-1, H) * 0), guarded(np.zeros((S, B, H), "f4"))
+                    y2, last2 = guarded(y.reshape(B, -1, H) * 0), guarded(np.zeros((S, B, H), "f4"))
                     packed = (guarded(a) if a.size else a for a in p.packed)
                     inputs = guarded(x), guarded(mask), tuple(map(guarded, state))
                     p.kernel(0, ALONE, *inputs, *packed, y2, last2, options.flags, chunk, block, 1, 1)

@@ -174,9 +174,7 @@ def test_nothing_is_written_past_the_output(rng):
     y = guarded[: 3 * 4 * 5].reshape(3, 4, 5)
     last = np.empty((2, 3, 5), np.float32)
     flags = ScanOptions(return_sequences=True).flags
-    prepared.kernel(
-        0, ALONE, x, prepared.no_mask, prepared.no_state, *prepared.packed, y.reshape(-1, 5), last, flags, 4, 3, 1, 1
-    )
+    prepared.kernel(0, ALONE, x, prepared.no_mask, prepared.no_state, *prepared.packed, y, last, flags, 4, 3, 1, 1)
     assert (guarded[3 * 4 * 5 :] == 7).all()
     np.testing.assert_array_equal(y, scan(cell, x, options=ScanOptions(return_sequences=True))[0])
     assert backend.name == "cpu"
