@@ -11,7 +11,7 @@ from numba_rnn.errors import ShapeError
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.calling import signature_of
 from numba_rnn.layers.registry import register
-from numba_rnn.layers.rnn import OPTIONS, RNN, WITH_MASK, WITHOUT_MASK
+from numba_rnn.layers.rnn import OPTIONS, RNN, WITH_MASK, WITHOUT_MASK, single_mask
 from numba_rnn.layers.serialization import passes_masks
 from numba_rnn.ops.symbolic import SymbolicTensor, infer
 from numba_rnn.ops.tree import flatten
@@ -162,10 +162,8 @@ class Bidirectional(Layer):
     def _both_ways(self, pair: functional.Cell, sequences: Any, initial_state: Any, mask: Any) -> Any:
         forward = self.forward_layer
         options = OPTIONS[forward.go_backwards, self.return_sequences, forward.zero_output_for_mask]
-        if isinstance(mask, (list, tuple)):
-            mask = mask[0]
         try:
-            y, states = functional.scan(pair, sequences, mask, initial_state, options)
+            y, states = functional.scan(pair, sequences, single_mask(mask, self.name), initial_state, options)
         except ShapeError as error:
             raise ShapeError(f"Layer '{self.name}' ({type(self).__name__}): {error}") from None
         merged = y if self.merge_mode == "concat" else self._merge(y[..., : pair.H], y[..., pair.H :])

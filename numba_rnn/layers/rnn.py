@@ -155,12 +155,7 @@ class RNN(Layer):
         """Run over sequences (B, T, D)."""
         if self.stateful:
             initial_state = self._kept(sequences, initial_state)
-        if isinstance(mask, (list, tuple)):
-            mask = mask[0]
-        if mask is not None and not hasattr(mask, "shape"):
-            raise ValueError(
-                f"`mask` of layer '{self.name}' must be an array (B, T), true where a step counts. Received: {type(mask).__name__}."
-            )
+        mask = single_mask(mask, self.name)
         options = OPTIONS[self.go_backwards, self.return_sequences, self.zero_output_for_mask]
         states: Any
         try:
@@ -275,6 +270,21 @@ class RNN(Layer):
         return [
             f"{type(cell).__name__}: stepped in Python (not one of the library's own cells)" for cell in self._cells
         ]
+
+
+def single_mask(mask: Any, name: str) -> Any:
+    """The mask of the sequences, which come first of a list of masks: an array, or None.
+
+    Raises:
+        ValueError: something else; `name` is the layer's.
+    """
+    if isinstance(mask, (list, tuple)):
+        mask = mask[0]
+    if mask is not None and not hasattr(mask, "shape"):
+        raise ValueError(
+            f"`mask` of layer '{name}' must be an array (B, T), true where a step counts. Received: {type(mask).__name__}."
+        )
+    return mask
 
 
 def _scan(

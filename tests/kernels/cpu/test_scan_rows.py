@@ -19,7 +19,10 @@ def both(prepared, call):
     x = call[0]
     units = Plan(len(x[0]), len(x), 1, 1)
     together = prepared.cost.together
-    plans = ((prepared, units), *((prepared.rows, Plan(*how)) for how in ((3, together, 1, 1), (1, 5, 1, 2))))
+    plans = (
+        (prepared, units),
+        *((prepared.rows, Plan(*how)) for how in ((3, together, 1, 1), (1, min(5, together), 1, 2))),
+    )
     results = []
     for how in plans:
         prepared.plans[(*x.shape[:2], config.settings.threads)] = how
