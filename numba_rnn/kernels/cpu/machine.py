@@ -25,7 +25,7 @@ from numba_rnn.kernels.cpu.plan import Load, Plan, plan, plan_rows
 from numba_rnn.kernels.cpu.product import build_linear
 from numba_rnn.kernels.cpu.scan import build_scan
 from numba_rnn.kernels.cpu.scan_rows import build_scan_rows
-from numba_rnn.kernels.cpu.team import ALONE, MOST, cores, enter, serve
+from numba_rnn.kernels.cpu.team import ALONE, allowed_threads, enter, serve
 from numba_rnn.kernels.fingerprint import source
 
 __all__ = ["CPU"]
@@ -143,8 +143,7 @@ class Prepared:
         """
         if len(self.plans) >= PLANS:
             self.plans.clear()
-        setting = settings.threads
-        threads = min(setting or cores(), MOST)
+        setting, threads = settings.threads, allowed_threads()
         found = self, plan(self.load, self.N, B, T, threads)
         if B > 1 and self.key[-1] is None:
             by_rows = plan_rows(self.cost, self.N, B, T, threads)
@@ -206,7 +205,7 @@ class CPU:
         text = f"fused {recurrence.spec.name} kernel, {recurrence.dtype} x {lanes} SIMD lanes{kept}"
         if D is None or H is None:
             return text
-        load, threads = load_of(recurrence, D, H), min(settings.threads or cores(), MOST)
+        load, threads = load_of(recurrence, D, H), allowed_threads()
         plans = (f"{B} x {T}: {plan(load, 1, B, T, threads)}" for B, T in DESCRIBED)
         return f"{text}; rows x steps: {', '.join(plans)}"
 
@@ -238,7 +237,7 @@ class CPU:
 
     def warm(self, prepared: Prepared) -> None:
         """Compile what helper threads run, and the kernel for vectors of rows if any batch is faster by them."""
-        if min(settings.threads or cores(), MOST) > 1:
+        if allowed_threads() > 1:
             serve()
         if prepared.key[-1] is None and prepared.cost.saved(MANY, 1) > 0:
             _ = prepared.rows.kernel

@@ -10,7 +10,7 @@ itself. It only ever waits for what a helper has begun. The words of a team, eac
     INSIDE    helpers that may be at work
     TAKEN     tasks that were taken
     DONE      parts that are done, of all steps
-    LENT      the address of the caller's workspace, where parts of a step share it, and its size
+    LENT      the address of the caller's workspace, where parts of a step share it, its size and its offset
     CLAIMS    for each part the step it is claimed for next, a line each
 """
 

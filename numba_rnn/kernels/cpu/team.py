@@ -11,9 +11,10 @@ from functools import cache
 import numpy as np
 
 from numba_rnn._typing import Array
+from numba_rnn.config import settings
 from numba_rnn.kernels.fingerprint import source
 
-__all__ = ["ALONE", "MOST", "Team", "cores", "enter", "serve"]
+__all__ = ["ALONE", "Team", "allowed_threads", "enter", "serve"]
 
 # How long a helper looks for the next job before it sleeps, in pauses of the processor: about a millisecond. To wake it costs the
 # caller 5 us and comes too late for a job of 50.
@@ -121,9 +122,9 @@ def _end() -> None:
         _team.end()
 
 
-def cores() -> int:
-    """How many cores this process may run on."""
-    return len(_allowed()) or os.cpu_count() or 1
+def allowed_threads() -> int:
+    """The most threads that a call may use: what the settings say, or as many as this process has cores."""
+    return min(settings.threads or len(_allowed()) or os.cpu_count() or 1, MOST)
 
 
 def _allowed() -> set[int]:
