@@ -267,9 +267,7 @@ class RNN(Layer):
         """Which kernel runs each cell, and why."""
         if self._in_kernels:
             return [cell.describe_kernel() for cell in self._cells]
-        return [
-            f"{type(cell).__name__}: stepped in Python (not one of the library's own cells)" for cell in self._cells
-        ]
+        return [f"{type(cell).__name__}: stepped in Python (the kernels have no such cell)" for cell in self._cells]
 
 
 def single_mask(mask: Any, name: str) -> Any:

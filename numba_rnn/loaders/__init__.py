@@ -13,11 +13,12 @@ from numba_rnn.compressed import check_storage
 from numba_rnn.errors import ModelFileError
 from numba_rnn.loaders.hdf5 import h5_bytes, is_whole_model, load_h5, load_h5_weights
 from numba_rnn.loaders.keras_v3 import archive_bytes, load_archive, load_archive_weights, weights_bytes
+from numba_rnn.loaders.pytorch import from_torch
 from numba_rnn.loaders.safety import HDF5_SIGNATURE, check_source, open_hdf5
 from numba_rnn.loaders.weights import load_layout
 from numba_rnn.loaders.writing import check_target, replace_file
 
-__all__ = ["load_model", "load_weights", "save_model", "save_weights"]
+__all__ = ["from_torch", "load_model", "load_weights", "save_model", "save_weights"]
 
 
 def load_model(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["load_model", "load_weights", "save_model", "save_weights", "set_loaders"]
+__all__ = ["from_torch", "load_model", "load_weights", "save_model", "save_weights", "set_loaders"]
 
 _find_loaders: Callable[[], Any]
 
@@ -14,6 +14,58 @@ def set_loaders(find: Callable[[], Any]) -> None:
     """`find()` returns the module of the loaders; it is called when the first file is read, not before."""
     global _find_loaders  # noqa: PLW0603
     _find_loaders = find
+
+
+def from_torch(
+    source: Any,
+    prefix: str = "",
+    *,
+    nonlinearity: str | None = None,
+    return_sequences: bool = True,
+    return_state: bool = False,
+    initial_state: bool = False,
+    name: str | None = None,
+) -> Any:
+    """A recurrent module of PyTorch's, with its weights: `nn.RNN`, `nn.LSTM`, `nn.GRU` or one of their cells.
+
+        model = numba_rnn.from_torch(lstm, return_state=True)
+        y, h_n, c_n = model.predict(x)
+
+    Sequences are (B, T, D) here, whatever the module's `batch_first` says: where that is False (PyTorch's default), what it calls
+    x is `x.swapaxes(0, 1)` here, and likewise for y. States have the rows of the batch first too: h_n is (B, n, H), n being layers
+    times directions in PyTorch's order, so PyTorch's is `h_n.swapaxes(0, 1)`. For packed sequences call `model(x, mask=mask)` with
+    a mask (B, T), true where a step counts: y is zero elsewhere, as `pad_packed_sequence` has it, and states are those of each
+    row's last step. (Models with `initial_state` see no mask.)
+
+    Args:
+        source: a live module; or a state dict, names to tensors or arrays; or the path of a `.safetensors`, `.pt` or `.pth` file
+            of one. A `.pt` file is read by PyTorch (2.6 or later), weights only, so that nothing in it is executed.
+        prefix: where in a larger module, dict or file the recurrent module lies, as "encoder."; kind and sizes are told by the
+            names and shapes there.
+        nonlinearity: an RNN's "tanh" or "relu", which a dict does not tell: None is "tanh". A live module knows its own.
+        return_sequences: whether y is the output of every step (B, T, H), or of the last one (B, H): of both directions side by
+            side, (..., 2*H), each at the end of its own way. With `proj_size` these are P wide.
+        return_state: outputs are the list [y, h_n], of an LSTM [y, h_n, c_n].
+        initial_state: inputs are the list [x, h_0], of an LSTM [x, h_0, c_0], shaped as the last states.
+        name: the model's.
+
+    Returns:
+        A model of Keras' layers with names like `lstm_l0`; dropout between them acts with `training=True`. Of a cell the
+        layer `SimpleRNNCell`, `LSTMCell` or `GRUCell`: `h, (h, c) = cell(x, [h, c])`. They compute in float64 where the
+        tensors are float64, otherwise in float32. With `proj_size` the layers are `RNN(ProjectedLSTMCell(...))`: stepped
+        in Python, and unknown to Keras.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ImportError: the library that reads such files is missing.
+        ModelFileError: a file is damaged, holds more than weights, or its weights are of no such module.
+        ValueError: the module, or the dict, is none of these, or lacks a tensor; it says which prefixes would do.
+        ShapeError: tensors of shapes that do not go together.
+        DTypeError: tensors of something else than floating point numbers.
+        TypeError: `source` is something else.
+    """
+    flags = {"return_sequences": return_sequences, "return_state": return_state, "initial_state": initial_state}
+    return _find_loaders().from_torch(source, prefix, nonlinearity=nonlinearity, **flags, name=name)
 
 
 def load_model(

@@ -1,0 +1,179 @@
+"""Where PyTorch's tensors come from: a live module, a state dict, or a file of one, which is never unpickled here.
+
+A `.pt` file is a pickle. PyTorch's `torch.load(weights_only=True)` reads it without running what is in it, as of version 2.6
+(before, CVE-2025-32434 got round it); nothing older is asked to.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from numba_rnn._typing import FLOATS, Array
+from numba_rnn.errors import DTypeError, ModelFileError
+from numba_rnn.loaders.pytorch.names import PART, listed, modules_in
+from numba_rnn.loaders.safetensors import read_tensors
+from numba_rnn.loaders.safety import HDF5_SIGNATURE, check_source
+
+__all__ = ["as_array", "is_module", "parts_of_mapping", "parts_of_module", "read_file", "recurrent_module"]
+
+MODULES = ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")
+OLDEST = (2, 6)
+
+
+def is_module(source: Any) -> bool:
+    """Whether it is a live `torch.nn.Module`: then PyTorch has been imported by whoever made it."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(source, torch.nn.Module)
+
+
+def recurrent_module(module: Any, prefix: str) -> Any:
+    """The module itself, or the one inside it that `prefix` (`encoder.`) names, if it is of a recurrent class of PyTorch's.
+
+    Raises:
+        ValueError: it is none, or its `forward` is its own, or there is no such module.
+    """
+    nn = sys.modules["torch"].nn
+    classes = tuple(getattr(nn, name) for name in MODULES)
+    known = {f"{name}." if name else "": part for name, part in module.named_modules() if isinstance(part, classes)}
+    found = known.get(prefix)
+    if found is None:
+        raise ValueError(
+            f"Expected: a module of class {', '.join(MODULES[:-1])} or {MODULES[-1]}{f' at {prefix!r}' if prefix else ''}. "
+            f"Received: {type(module).__name__}, {_with_prefixes(known)}"
+        )
+    base = next(cls for cls in classes if isinstance(found, cls))
+    if type(found).forward is not base.forward:
+        raise ValueError(
+            f"{type(found).__name__} has a `forward` of its own, which this library cannot run. Expected: that of "
+            f"{base.__name__}. If it only adds to it, pass its `state_dict()`."
+        )
+    return found
+
+
+def _with_prefixes(known: Any) -> str:
+    if not known:
+        return "which has none inside. If it was compiled or scripted, pass its `state_dict()`."
+    return f"which has them under `prefix=`: {listed(known)}."
+
+
+def parts_of_module(module: Any) -> dict[str, Any]:
+    """The tensors of a recurrent module by name, as they are at this moment: parametrisations, such as weight norm, applied."""
+    names = [name for name in dir(module) if PART.fullmatch(name)]
+    return {name: tensor for name in names if (tensor := getattr(module, name)) is not None}
+
+
+def parts_of_mapping(source: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
+    """The tensors of the recurrent module at `prefix`, by name; mappings inside count as modules (`state_dict.encoder.`).
+
+    Raises:
+        ValueError: there are none, or a tensor beside them belongs to no module of PyTorch's.
+    """
+    tensors = dict(_walk(source))
+    own = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    own = {name: t for name, t in own.items() if "." not in name}
+    parts = {name: t for name, t in own.items() if PART.fullmatch(name)}
+    if not parts:
+        known = modules_in(tensors)
+        where = f"It has them under `prefix=`: {listed(known)}." if known else f"It has: {listed(tensors) or 'none'}."
+        raise ValueError(f"There are no tensors named {prefix}weight_ih_l0 or {prefix}weight_ih. {where}")
+    if strange := sorted(set(own) - set(parts)):
+        raise ValueError(
+            f"Beside the weights at {prefix!r} is {listed(strange)}, which no recurrent module of PyTorch's has. Expected: "
+            "weight_ih_l0, weight_hh_l0, bias_ih_l0, ... or weight_ih, weight_hh, ... alone. Take weight norm and the like away "
+            "first (`torch.nn.utils.remove_weight_norm`), or pass the module itself."
+        )
+    return parts
+
+
+def _walk(source: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """Every tensor under its dotted name; a mapping that is in there twice, or in itself, is looked into once."""
+    pending: list[tuple[str, Mapping[Any, Any]]] = [("", source)]
+    seen: set[int] = set()
+    while pending:
+        place, mapping = pending.pop()
+        if id(mapping) in seen:
+            continue
+        seen.add(id(mapping))
+        for key, value in mapping.items():
+            if isinstance(value, Mapping):
+                pending.append((f"{place}{key}.", value))
+            elif hasattr(value, "shape") and hasattr(value, "dtype"):
+                yield f"{place}{key}", value
+
+
+def as_array(name: str, tensor: Any) -> Array:
+    """A tensor as a float32 or float64 array; PyTorch's and NumPy's narrower floating point numbers are widened.
+
+    Raises:
+        DTypeError: something else than floating point numbers, such as quantised weights.
+    """
+    kind = str(tensor.dtype).removeprefix("torch.")
+    if hasattr(tensor, "detach"):
+        tensor = tensor.detach().cpu()
+        tensor = (tensor.float() if kind in {"bfloat16", "float16"} else tensor).numpy()
+    array = np.asarray(tensor)
+    if array.dtype.kind == "f" and array.dtype.itemsize < 4:
+        array = array.astype(np.float32)
+    if array.dtype not in FLOATS:
+        raise DTypeError(
+            f"Tensor {name!r} has the wrong dtype. Expected: float32, float64, float16 or bfloat16. Received: {kind}. Quantised "
+            "modules cannot be taken over: use the module as it was before."
+        )
+    return array
+
+
+def read_file(path: Path) -> Mapping[Any, Any]:
+    """What a `.safetensors`, `.pt` or `.pth` file maps to tensors; its content decides what it is.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ImportError: the library that reads it is missing.
+        ModelFileError: the file is damaged, of another kind, or holds more than weights.
+    """
+    start = check_source(path)
+    if start.startswith(b"PK\3\4"):
+        return _load_pickled(path)
+    if len(start) == 8 and int.from_bytes(start, "little") <= path.stat().st_size - 8:
+        return read_tensors(path)[0]
+    if start.startswith(b"\x80"):  # PyTorch's older format, a pickle without an archive around it
+        return _load_pickled(path)
+    hint = "Is it Keras'? Then use `load_model`." if start == HDF5_SIGNATURE else "Is it complete?"
+    raise ModelFileError(
+        f"Expected: a `.safetensors` file, or PyTorch's `.pt` or `.pth`. Received: a file that starts with {start!r}. {hint}"
+    )
+
+
+def _load_pickled(path: Path) -> Mapping[Any, Any]:
+    remedy = (
+        "Or save it elsewhere as `safetensors.torch.save_file(model.state_dict(), path)`, which needs no PyTorch here."
+    )
+    oldest = ".".join(map(str, OLDEST))
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(
+            f"PyTorch's `.pt` and `.pth` files are read by PyTorch: pip install 'torch>={oldest}'. {remedy}"
+        ) from error
+    if tuple(int(part) for part in torch.__version__.split(".")[:2]) < OLDEST:
+        raise ImportError(
+            f"PyTorch {torch.__version__} can be made to run what a file holds. Expected: {oldest} or later. {remedy}"
+        )
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # of every kind: what the file is decides which
+        first = str(error).strip().splitlines() or [""]
+        raise ModelFileError(
+            f"PyTorch does not read it as weights alone ({type(error).__name__}: {first[0][:300]}). A file of a whole module holds "
+            "Python code to run, which never happens here; a damaged one must be copied or saved again. Expected: "
+            "`torch.save(model.state_dict(), path)`."
+        ) from error
+    if not isinstance(loaded, Mapping):
+        raise ModelFileError(
+            f"Expected: a state dict, which maps names to tensors. Received: {type(loaded).__name__}. Save `model.state_dict()`."
+        )
+    return loaded
