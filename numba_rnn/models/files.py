@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["from_torch", "load_model", "load_weights", "save_model", "save_weights", "set_loaders"]
+__all__ = ["from_torch", "load_model", "load_onnx", "load_weights", "save_model", "save_weights", "set_loaders"]
 
-_find_loaders: Callable[[], Any]
+_find_loaders: Callable[..., Any]
 
 
-def set_loaders(find: Callable[[], Any]) -> None:
-    """`find()` returns the module of the loaders; it is called when the first file is read, not before."""
+def set_loaders(find: Callable[..., Any]) -> None:
+    """`find()` returns the module of the loaders, `find(".name")` one in it; it is called when a file is read, not before."""
     global _find_loaders  # noqa: PLW0603
     _find_loaders = find
 
@@ -112,3 +112,21 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     """Write a model's weights to a `.weights.h5` file; see `numba_rnn.loaders.save_weights`."""
     _find_loaders().save_weights(model, filepath, overwrite)
+
+
+def load_onnx(filepath: Any) -> Any:
+    """The model in an ONNX file, made to run LSTM, GRU and RNN nodes and what exporters put between them.
+
+    Args:
+        filepath: the file, with its data inside; reading it needs the `onnx` package (`pip install 'numba_rnn[onnx]'`).
+
+    Returns:
+        An `OnnxModel`: `model(*arrays)`, or `model.run({name: array})`; `model.inputs` says what it takes.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ModelFileError: the file is damaged or unsafe, or holds something that this library does not run; nodes are named.
+        TypeError: `filepath` is neither a string nor a path.
+        ImportError: the `onnx` package is missing.
+    """
+    return _find_loaders(".onnx").load_onnx(filepath)
