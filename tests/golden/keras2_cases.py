@@ -226,7 +226,7 @@ def nested(rng):
     return Model(i, [L.SimpleRNN(2)(a), b, sequential(i), sequential(a)]), sequences(rng)
 
 
-@case("keras", "legacy_weights.h5")
+@case("keras")
 def shared_layers(rng):
     i, j = Input((T, D), name="left"), Input((7, D), name="right")
     shared, dense = L.LSTM(H, name="shared"), L.Dense(2, name="dense")

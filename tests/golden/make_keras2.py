@@ -22,6 +22,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
+import keras2_cases_models  # noqa: F401 (registers its cases)
 import numpy as np
 from keras2_cases import CASES, K, keras
 
