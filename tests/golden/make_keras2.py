@@ -33,13 +33,20 @@ OLDER = [
     "sequential_lstm",
     "embedding_masks",
     "gru_options",
+    "masked_lstm",
     "encoder_decoder",
     "bidirectional",
+    "backward_layer",
     "cell_stacks",
     "nested",
+    "several_of_a_class",
+    "sequential_deferred",
     "shared_layers",
     "stateful",
+    "op_layers",
+    "mixed_float16",
 ]
+OLDER_H5 = ["bidirectional", "encoder_decoder", "cell_stacks", "mixed_float16", "op_layers"]  # a format that changed little
 LARGE = 16_384  # bytes: `.keras` files above it are repacked, so that both stored and deflated members are read
 
 
@@ -88,18 +95,22 @@ def repack(path: Path) -> None:
                 archive.writestr(name, data)
 
 
-def formats(also: tuple[str, ...]) -> list[str]:
-    return ["h5", *(f for f in also if f == "legacy_weights.h5" or VERSION >= (2, 12))]
+def formats(name: str) -> list[str]:
+    also = CASES[name][1]
+    new = [f for f in also if f in {"keras", "weights.h5"} and VERSION >= (2, 12)]
+    if TF_KERAS or not new:
+        return ["h5", *(f for f in also if f == "legacy_weights.h5"), *new]
+    return [*(["h5"] if name in OLDER_H5 else []), *new]
 
 
 def write(name: str, folder: Path) -> None:
-    build, also = CASES[name]
+    build = CASES[name][0]
     seed = zlib.crc32(name.encode())
     K.clear_session()
     built = build(np.random.default_rng(seed))
     # A model whose outputs only another can give (Keras runs some layers on a GPU alone) comes with that other.
     model, x, reader = (*built, built[0])[:3]
-    for n, suffix in enumerate(formats(also)):
+    for n, suffix in enumerate(formats(name)):
         randomise(model, np.random.default_rng((seed, n)))
         path = folder / f"{name}.{suffix}"
         save(model, path)
