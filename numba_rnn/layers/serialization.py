@@ -18,7 +18,23 @@ from numba_rnn.layers.registry import LAYERS
 from numba_rnn.layers.weight import Variable
 from numba_rnn.ops.activations import get_activation
 
-__all__ = ["decode", "deserialize", "is_reading", "passes_masks", "reading", "serialize", "writing"]
+__all__ = [
+    "KERAS_2_HARD_SIGMOID", "decode", "deserialize", "is_old", "is_reading", "passes_masks", "reading", "serialize", "writing",
+]  # fmt: skip
+
+# What Keras 3 has no name for, in its own words: it takes any layer for an activation, a model too.
+KERAS_2_HARD_SIGMOID: dict[str, Any] = {
+    "module": "keras",
+    "class_name": "Sequential",
+    "config": {
+        "name": "keras2_hard_sigmoid",
+        "layers": [
+            {"module": "keras.layers", "class_name": "Rescaling", "config": {"scale": 0.2, "offset": 0.5}, "registered_name": None},
+            {"module": "keras.layers", "class_name": "ReLU", "config": {"max_value": 1.0}, "registered_name": None},
+        ],
+    },
+    "registered_name": None,
+}
 
 _version: ContextVar[tuple[int, int] | None] = ContextVar("keras_version", default=None)
 _shared: ContextVar[dict[Any, Any] | None] = ContextVar("shared_objects", default=None)
@@ -55,6 +71,11 @@ def is_reading() -> bool:
     return _version.get() is not None
 
 
+def is_old() -> bool:
+    """Whether a model of Keras 1 or 2 is being made, which calls its layers by other rules."""
+    return (_version.get() or (3, 0)) < (3, 0)
+
+
 def passes_masks() -> bool:
     """Whether a recurrent layer or wrapper that is made now passes masks on; not since Keras 3.16 (keras-team/keras#23235)."""
     if settings.masks == "auto":
@@ -82,7 +103,8 @@ def serialize(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if callable(value):
-        return get_activation(value)[0] or describe(value)
+        name = get_activation(value)[0]
+        return KERAS_2_HARD_SIGMOID if name == "keras2_hard_sigmoid" else name or describe(value)
     return value
 
 
