@@ -11,14 +11,26 @@ from typing import Any
 
 from numba_rnn.compressed import check_storage
 from numba_rnn.errors import ModelFileError
+from numba_rnn.loaders.conversion import convert
+from numba_rnn.loaders.formats import ONNX, SAFETENSORS, TORCH, FileReport, describe, kind_of
 from numba_rnn.loaders.hdf5 import h5_bytes, is_whole_model, load_h5, load_h5_weights
 from numba_rnn.loaders.keras_v3 import archive_bytes, load_archive, load_archive_weights, weights_bytes
 from numba_rnn.loaders.pytorch import from_torch
+from numba_rnn.loaders.safetensors import load_tensor_weights, load_tensors, tensors_bytes
 from numba_rnn.loaders.safety import HDF5_SIGNATURE, check_source, open_hdf5
 from numba_rnn.loaders.weights import load_layout
 from numba_rnn.loaders.writing import check_target, replace_file
 
-__all__ = ["from_torch", "load_model", "load_weights", "save_model", "save_weights"]
+__all__ = [
+    "FileReport",
+    "convert",
+    "describe",
+    "from_torch",
+    "load_model",
+    "load_weights",
+    "save_model",
+    "save_weights",
+]
 
 
 def load_model(
@@ -62,7 +74,9 @@ def _load_model(path: Path, custom_objects: dict[str, Any] | None, compile: bool
         if start.startswith(b"PK"):
             return load_archive(path, custom_objects, compile)
         if start != HDF5_SIGNATURE:
-            raise ModelFileError(_not_a_model(start))
+            if kind_of(path) == SAFETENSORS:
+                return load_tensors(path, custom_objects, compile)
+            raise ModelFileError(_not_a_model(path, start))
         with open_hdf5(path.read_bytes()) as file:
             if not is_whole_model(file):
                 raise ModelFileError(
@@ -88,14 +102,18 @@ def load_weights(model: Any, filepath: str | os.PathLike[str], skip_mismatch: bo
     path = _path(filepath)
     with _naming(path):
         start = check_source(path)
-        if start != HDF5_SIGNATURE and not start.startswith(b"PK"):
-            raise ModelFileError(_not_a_model(start))
+        tensors = start != HDF5_SIGNATURE and not start.startswith(b"PK")
+        if tensors and kind_of(path) != SAFETENSORS:
+            raise ModelFileError(_not_a_model(path, start))
     if not model.built:
         raise ValueError(
             "You are loading weights into a model that has not yet been built. Try building the model first by "
             "calling it on some data or by using `build()`."
         )
     with _naming(path):
+        if tensors:
+            load_tensor_weights(model, path, skip_mismatch)
+            return
         if start != HDF5_SIGNATURE:
             load_archive_weights(model, path, skip_mismatch)
             return
@@ -118,7 +136,8 @@ def save_model(
 
     Args:
         model: a `Sequential` or `Model`, or one of your own class with a `get_config`.
-        filepath: ends in `.keras`, or in `.h5` for Keras' older format of whole models.
+        filepath: ends in `.keras`, or in `.h5` for Keras' older format of whole models, or in `.safetensors`: arrays that any
+            reader of such files finds under the weights' paths, and the config in the metadata, for `load_model`.
         overwrite: whether a file that is there is replaced, in one step: it stays as it was until the new one is whole.
         zipped: None or True: a `.keras` file is one archive.
         include_optimizer, save_format: accepted for Keras' sake: there is no optimizer, and the extension decides.
@@ -132,7 +151,7 @@ def save_model(
         TypeError: `filepath` is neither a string nor a path.
     """
     path = _path(filepath)
-    if path.suffix not in {".keras", ".h5", ".hdf5"}:
+    if path.suffix not in {".keras", ".h5", ".hdf5", ".safetensors"}:
         raise ValueError(
             "Invalid filepath extension for saving. Please add either a `.keras` extension for the native Keras format "
             f"(recommended) or a `.h5` extension. Received: filepath={path}."
@@ -146,7 +165,8 @@ def save_model(
             "first by calling it on some data.",
             stacklevel=4,
         )
-    replace_file(path, archive_bytes(model) if path.suffix == ".keras" else h5_bytes(model))
+    make = {".keras": archive_bytes, ".safetensors": tensors_bytes}.get(path.suffix, h5_bytes)
+    replace_file(path, make(model))
 
 
 def save_weights(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
@@ -200,7 +220,11 @@ def _naming(path: Path) -> Iterator[None]:
         raise ModelFileError(f"Cannot load {str(path)!r}. {error}") from error.__cause__
 
 
-def _not_a_model(start: bytes) -> str:
+def _not_a_model(path: Path, start: bytes) -> str:
+    if kind_of(path) == ONNX:
+        return "Expected: a Keras model. Received: what looks like an ONNX model: `numba_rnn.load_onnx(path)` runs it."
+    if kind_of(path) == TORCH:
+        return "Expected: a Keras model. Received: a pickle, such as PyTorch's: see `numba_rnn.from_torch(path)`."
     return (
         "Expected: a zip archive (`.keras`) or an HDF5 file (`.h5`) saved by Keras 3. Received: a file that starts "
         f"with {start!r}. Is it complete, and saved with `model.save`?"

@@ -21,7 +21,8 @@ from numba_rnn.loaders.weights import load_layout, places, save_layout
 from numba_rnn.models import deserialize_model
 
 __all__ = [
-    "archive_bytes", "check_version", "dialect", "load_archive", "load_archive_weights", "model_config", "weights_bytes",
+    "archive_bytes", "check_version", "dialect", "load_archive", "load_archive_weights", "model_config", "own_version",
+    "weights_bytes",
 ]  # fmt: skip
 
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
@@ -37,7 +38,7 @@ def archive_bytes(model: Any) -> bytes:
     metadata = {
         "keras_version": dialect(model),
         "date_saved": datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),  # local, as Keras writes it
-        "saved_by": f"numba_rnn {_own_version()}",
+        "saved_by": f"numba_rnn {own_version()}",
     }
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w", zipfile.ZIP_STORED) as archive:
@@ -73,7 +74,8 @@ def weights_bytes(model: Any) -> bytes:
     return memory.getvalue()
 
 
-def _own_version() -> str:
+def own_version() -> str:
+    """Of this library."""
     try:
         return version("numba_rnn")
     except PackageNotFoundError:

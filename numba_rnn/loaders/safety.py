@@ -24,6 +24,7 @@ __all__ = [
     "Contents",
     "attribute",
     "check_source",
+    "list_members",
     "look_over",
     "open_hdf5",
     "parse_json",
@@ -100,6 +101,16 @@ def read_members(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
         if len(found) != len(names):
             raise ModelFileError(f"The archive has a member twice: {', '.join(found)}. Save the model again.")
         return {info.filename: _read_member(archive, info) for info in members}
+
+
+def list_members(path: Path) -> list[str]:
+    """The names of a zip archive's members, whatever they are.
+
+    Raises:
+        ModelFileError: not a zip archive.
+    """
+    with _damaged("The zip archive"), zipfile.ZipFile(path) as archive:
+        return archive.namelist()
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

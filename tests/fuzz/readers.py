@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from containers import change_archive, change_hdf5, change_safetensors
+from containers import change_archive, change_hdf5
 from mutators import change_bytes
 
 __all__ = ["READERS", "Reader"]
@@ -62,7 +62,9 @@ def under(pattern: str, *folders: str) -> Callable[[], list[Path]]:
 
 
 READERS = {
-    "keras": Reader(under("*.keras"), (change_archive, change_archive, change_archive, change_bytes), load),
-    "h5": Reader(lambda: [p for p in under("*.h5")() if ".weights" not in p.name], (change_hdf5, change_hdf5, change_bytes), load),
-    "weights": Reader(under("*.weights.h5"), (change_hdf5, change_hdf5, change_bytes), load_into),
+    "keras": Reader(under("*.keras"), (*[change_archive] * 9, change_bytes), load),
+    "h5": Reader(
+        lambda: [p for p in under("*.h5")() if ".weights" not in p.name], (*[change_hdf5] * 4, change_bytes), load
+    ),
+    "weights": Reader(under("*.weights.h5"), (*[change_hdf5] * 4, change_bytes), load_into),
 }

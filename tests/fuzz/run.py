@@ -55,7 +55,9 @@ def run(reader: str, first: int, count: int, seconds: float) -> int:
     while at < end and time.monotonic() < stop:
         command = [sys.executable, __file__, "--worker", reader, "--first", str(at), "--count", str(end - at)]
         command += ["--seconds", str(stop - time.monotonic())]
-        worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+        worker = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
+        )
         assert worker.stdout is not None
         started = at - 1
         for line in worker.stdout:
@@ -74,16 +76,18 @@ def run(reader: str, first: int, count: int, seconds: float) -> int:
             at = started + 1
             outcomes["crashed"] += 1
             failures.append((started, f"worker ended with {worker.returncode}", 0.0, 0.0))
-            print(f"FAILED: file {started} of {reader}: the worker ended with {worker.returncode}\n{errors[-3000:]}", flush=True)
+            print(
+                f"FAILED: file {started} of {reader}: the worker ended with {worker.returncode}\n{errors[-3000:]}",
+                flush=True,
+            )
         elif worker.returncode:
             print(errors, file=sys.stderr)
             return 2
         else:
             break
-    print(
-        f"{reader}: {sum(outcomes.values())} files, {dict(sorted(outcomes.items()))}, slowest {slowest[0]:.2f} s (file {slowest[1]}), "
-        f"most memory {largest[0]:.0f} MB (file {largest[1]}), {len(failures)} failures"
-    )
+    worst = f"{slowest[0]:.2f} s (file {slowest[1]}), {largest[0]:.0f} MB (file {largest[1]})"
+    total, kinds = sum(outcomes.values()), dict(sorted(outcomes.items()))
+    print(f"{reader}: {total} files, {kinds}, at most {worst}, {len(failures)} failures")
     return 1 if failures else 0
 
 
@@ -126,7 +130,7 @@ def read(reader: Any, path: Path, seed: Path) -> str:
             reader.read(path, seed)
     except ModelFileError:
         return "ModelFileError"
-    except BaseException as error:  # noqa: BLE001 (whatever it is, it is the finding)
+    except BaseException as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         return f"{type(error).__name__}: {str(error)[:200]} ({where.filename}:{where.lineno})"
     return "loaded"
