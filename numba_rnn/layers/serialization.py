@@ -6,6 +6,7 @@ import contextlib
 import inspect
 from collections.abc import Iterator
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from numba_rnn.errors import ModelFileError
 from numba_rnn.layers.registry import LAYERS
 from numba_rnn.layers.weight import Variable
 from numba_rnn.ops.activations import get_activation
+from numba_rnn.ops.bounds import limited
+from numba_rnn.ops.dtypes import standardize_dtype
 
 __all__ = [
     "KERAS_2_HARD_SIGMOID", "decode", "deserialize", "is_old", "is_reading", "passes_masks", "reading", "serialize", "writing",
@@ -54,7 +57,7 @@ def reading(version: tuple[int, int], custom_objects: dict[str, Any] | None = No
     """
     tokens = _version.set(version), _shared.set({})
     try:
-        with custom_object_scope(custom_objects):
+        with custom_object_scope(custom_objects), limited():
             yield
     finally:
         _version.reset(tokens[0])
@@ -143,7 +146,7 @@ def decode(value: Any) -> Any:
         return slice(*(decode(config.get(k)) for k in ("start", "stop", "step")))
     if kind in {"__numpy__", "__tensor__"} and isinstance(config, dict):
         try:
-            return np.asarray(config.get("value"), str(config.get("dtype", "float32")))
+            return np.asarray(config.get("value"), standardize_dtype(config.get("dtype", "float32")))
         except (TypeError, ValueError) as error:
             raise ModelFileError(f"The file holds an array that cannot be read: {error}.") from error
     return {k: decode(v) for k, v in value.items()}
@@ -216,6 +219,7 @@ def _known_options(cls: Any, label: str, options: dict[str, Any]) -> dict[str, A
     return kept
 
 
+@cache
 def _parameters(cls: Any) -> set[str]:
     """The names that `from_config` takes: the constructors' along the inheritance, and those a class adds."""
     names = set(getattr(cls, "config_extras", ()))

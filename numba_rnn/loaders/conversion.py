@@ -17,8 +17,8 @@ from numba_rnn.loaders.writing import check_target, replace_file
 __all__ = ["TARGETS", "check_conversion", "convert"]
 
 _WITHOUT_MODEL = (
-    "Cannot convert {!r}: it holds weights alone, of a model that it does not describe. Name a file of such a model (`like=`, on the "
-    "command line `--like MODEL`); without one, a `.weights.h5` can become `.safetensors`."
+    "Cannot convert {!r}: it holds weights alone, of a model that it does not describe. Name a file of such a model (`like=`, "
+    "on the command line `--like MODEL`); without one, a `.weights.h5` can become `.safetensors`."
 )
 TARGETS = (".keras", ".weights.h5", ".safetensors", ".h5")
 

@@ -10,7 +10,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from numba_rnn._typing import Array
 from numba_rnn.errors import ModelFileError
+from numba_rnn.loaders.hdf5_bytes import check_heaps, check_texts
 
 __all__ = [
     "Contents",
@@ -34,10 +35,9 @@ __all__ = [
 ]
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-HEAP = b"GCOL\1\0\0\0"
 # Guesses, wide of anything real: Keras stores weights uncompressed, and a config takes about 1 kB a layer.
 SMALL = 1 << 26  # bytes that are no bomb, however well they were packed
-RATIO = 100  # the most that larger contents may grow when unpacked
+RATIO = 10  # the most that larger contents may grow when unpacked
 JSON_BYTES = 1 << 24
 JSON_DEPTH = 256
 HDF5_DEPTH = 64
@@ -169,25 +169,30 @@ def open_hdf5(data: bytes) -> Iterator[h5py.File]:
             sizes = file.id.get_create_plist().get_sizes()
             if sizes != (8, 8):
                 raise ModelFileError(f"The HDF5 file has addresses of odd size. Expected: 8 bytes. Received: {sizes}.")
-            _check_heaps(data)
-        yield file
+            check_heaps(data)
+            number = h5py.h5o.get_info(file.id).fileno
+        _images[number] = _Image(data)
+        try:
+            yield file
+        finally:
+            del _images[number]
     finally:
         file.close()
 
 
-def _check_heaps(data: bytes) -> None:
-    """Walk the heaps that hold long text as HDF5 does, which (1.14) never ends where an unused entry has no size."""
-    start, steps = data.find(HEAP), len(data) // 16
-    while start >= 0:
-        (size,) = struct.unpack_from("<Q", data, start + 8)
-        at, end = start + 16, min(start + size, len(data))
-        while at + 16 <= end:
-            index, length = struct.unpack_from("<H6xQ", data, at)
-            steps -= 1  # heaps that do not overlap have no more entries than the file has room for
-            if steps < 0 or (index == 0 and length < 16):
-                raise ModelFileError("The HDF5 file has a heap without end. It is damaged: copy or save it again.")
-            at += 16 + (length + 7) // 8 * 8 if index else length
-        start = data.find(HEAP, start + 16)
+@dataclass
+class _Image:
+    """The bytes of an open file, and the names of the attributes whose text was found to be no longer than they are."""
+
+    data: bytes
+    checked: set[str] = field(default_factory=set)
+
+
+_images: dict[int, _Image] = {}  # by HDF5's own number of an open file
+
+
+def _image_of(owner: h5py.HLObject) -> _Image | None:
+    return _images.get(h5py.h5o.get_info(owner.id).fileno)
 
 
 @dataclass(frozen=True)
@@ -206,6 +211,7 @@ def look_over(file: h5py.File) -> Contents:
     """
     contents = Contents({}, {})
     visited: set[int] = set()
+    image, total = _image_of(file), 0
     pending: list[tuple[str, h5py.Group]] = [("", file)]
     with _damaged("The HDF5 file"):
         while pending:
@@ -223,7 +229,10 @@ def look_over(file: h5py.File) -> Contents:
                 if kind is h5py.Group:
                     pending.append((path, group[name]))
                 elif kind is h5py.Dataset:
-                    contents.datasets[path] = _checked_dataset(path, group[name])
+                    dataset = contents.datasets[path] = _checked_dataset(path, group[name])
+                    total += dataset.size * dataset.dtype.itemsize if dataset.shape is not None else 0
+                    if image is not None:
+                        _check_growth("The HDF5 file", total, len(image.data))
                 else:
                     raise ModelFileError(f"The HDF5 object {path!r} is neither a group nor a dataset.")
     return contents
@@ -271,9 +280,31 @@ def read_array(dataset: h5py.Dataset, wanted: str = "f") -> Array:
 
 
 def attribute(owner: h5py.Group | h5py.Dataset, name: str) -> Any:
-    """An HDF5 attribute, None where there is none."""
+    """An HDF5 attribute, None where there is none.
+
+    Raises:
+        ModelFileError: it cannot be read, or is longer than the file.
+    """
     with _damaged(f"The HDF5 attribute {name!r}"):
-        return owner.attrs[name] if name in owner.attrs else None  # noqa: SIM401 (`get` hides errors)
+        if name not in owner.attrs:
+            return None
+        _check_attribute(owner, name)
+        return owner.attrs[name]
+
+
+def _check_attribute(owner: h5py.Group | h5py.Dataset, name: str) -> None:
+    found, image = owner.attrs.get_id(name), _image_of(owner)
+    room = SMALL if image is None else len(image.data)
+    kind, text = found.dtype, h5py.check_string_dtype(found.dtype)
+    if (
+        math.prod(found.shape or ()) * kind.itemsize > room
+        or found.get_type().committed()
+        or (kind.hasobject and text is None)
+    ):
+        raise ModelFileError(f"The HDF5 attribute {name!r} is neither text nor numbers that fit into the file.")
+    if kind.hasobject and image is not None and name not in image.checked:
+        check_texts(image.data, name)
+        image.checked.add(name)
 
 
 def text_attribute(owner: h5py.Group | h5py.Dataset, name: str) -> str | None:

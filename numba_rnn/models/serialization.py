@@ -11,6 +11,8 @@ from numba_rnn.layers.serialization import deserialize, reading
 
 __all__ = ["deserialize_model", "model_from_json"]
 
+OBJECTS = 10_000  # in a config; a recurrent layer has about 8: itself, initializers, its dtype (a guess)
+
 
 def deserialize_model(
     config: dict[str, Any], version: tuple[int, int] = (3, 15), custom_objects: dict[str, Any] | None = None
@@ -25,6 +27,10 @@ def deserialize_model(
     Raises:
         ModelFileError: it names a class, an operation or an option that this library does not have, or is no model.
     """
+    if (count := _count(config)) > OBJECTS:
+        raise ModelFileError(
+            f"The file's config describes too much. Expected: at most {OBJECTS} objects. Received: {count}."
+        )
     try:
         with reading(version, custom_objects):
             model = deserialize(config)
@@ -35,6 +41,19 @@ def deserialize_model(
     if not isinstance(model, Layer):
         raise ModelFileError(f"Expected a model. Received: {type(model).__name__}.")
     return model
+
+
+def _count(config: Any) -> int:
+    """How many objects, layers and others, a config describes."""
+    count, pending = 0, [config]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            count += "class_name" in value
+            pending += value.values()
+        elif isinstance(value, list):
+            pending += value
+    return count
 
 
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
