@@ -10,7 +10,7 @@ from numba_rnn.errors import ModelFileError
 
 __all__ = ["check_heaps", "check_texts"]
 
-HEAP = b"GCOL\1\0\0\0"
+HEAP = b"GCOL\1"  # three bytes follow that HDF5 does not look at
 VARIABLE = 9  # the class of types whose elements have a length each
 MESSAGES = (
     (8, 1, 8),
@@ -22,10 +22,10 @@ ELEMENT = np.dtype([("length", "<u4"), ("heap", "<u8"), ("place", "<u4")])
 
 
 def check_heaps(data: bytes) -> None:
-    """Walk the heaps that hold long text as HDF5 does, which never ends where an unused entry has no size.
+    """Walk the heaps that hold long text as HDF5 does: its walk never ends where an entry's size is nothing, or wraps around.
 
     Raises:
-        ModelFileError: there is such an entry, or heaps overlap.
+        ModelFileError: an entry is no larger than nothing or larger than its heap, or heaps overlap.
     """
     start, steps = data.find(HEAP), len(data) // 16
     while start >= 0:
@@ -33,10 +33,11 @@ def check_heaps(data: bytes) -> None:
         at, end = start + 16, min(start + size, len(data))
         while at + 16 <= end:
             index, length = struct.unpack_from("<H6xQ", data, at)
+            taken = 16 + (length + 7) // 8 * 8 if index else length  # an entry without an index is what is free, head included
             steps -= 1  # heaps that do not overlap have no more entries than the file has room for
-            if steps < 0 or (index == 0 and length < 16):
+            if steps < 0 or not 16 <= taken <= end - at:
                 raise ModelFileError("The HDF5 file has a heap without end. It is damaged: copy or save it again.")
-            at += 16 + (length + 7) // 8 * 8 if index else length
+            at += taken
         start = data.find(HEAP, start + 16)
 
 
