@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from numba_rnn import Sequential, layers
+from numba_rnn import Sequential, functional, layers
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.masks import set_mask
 from numba_rnn.loaders import load_model
@@ -96,11 +96,36 @@ def test_file(rng, tmp_path):
     )
 
 
+def test_steps_and_chunks_give_the_same_bits(rng):
+    layer = layers.RNN(layers.ProjectedLSTMCell(H, P), return_sequences=True, return_state=True)
+    x = rng.normal(size=(B, T, D)).astype("float32")
+    layer(x)
+    random_weights(layer, rng)
+    whole, *after = layer(x)
+    first, *states = layer(x[:, :2])
+    second, *last = layer(x[:, 2:], initial_state=states)
+    np.testing.assert_array_equal(np.concatenate([first, second], 1), whole)
+    for ours, theirs in zip(last, after, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_warmup_compiles_the_step(rng, monkeypatch):
+    layer = layers.RNN(layers.ProjectedLSTMCell(H, P))
+    layer.warmup()
+    layer(rng.normal(size=(B, T, D)))
+    warmed = []
+    monkeypatch.setattr(functional.Cell, "warm", lambda cell: warmed.append((cell.D, cell.H)))
+    layer.warmup()
+    assert warmed == [(D + P, H)]
+
+
 def test_refusals():
     for sizes in ((0, 2), (3, -1)):
         with pytest.raises(ValueError, match="positive integer"):
             layers.ProjectedLSTMCell(*sizes)
     cell = layers.ProjectedLSTMCell(H, P)
     cell.build((None, D))
+    with pytest.raises(ValueError, match="no weights yet"):
+        layers.ProjectedLSTMCell(H, P).call(np.zeros((B, D)), [np.zeros((B, P)), np.zeros((B, H))])
     with pytest.raises(ShapeError, match="one step at a time"):
         cell(np.zeros((B, T, D), "float32"), [])
