@@ -74,6 +74,7 @@ def test_imports_run_downwards() -> None:
         ("llvmlite", "dispatch.py", "import llvmlite.ir", "numba_rnn.dispatch -> llvmlite"),
         ("h5py", "functional.py", "def f():\n    import h5py", "numba_rnn.functional -> h5py"),
         ("frameworks", "functional.py", "import keras", "numba_rnn.functional -> keras"),
+        ("frameworks", "loaders/gates.py", "def f():\n    import torch", "numba_rnn.loaders.gates -> torch"),
     ],
 )
 def test_import_contract_can_fail(tmp_path: Path, contract: str, module: str, line: str, seen: str) -> None:

@@ -31,9 +31,9 @@ class ProjectedLSTMCell(Layer):
     Short-Term Memory Recurrent Neural Network Architectures for Large Scale Acoustic Modeling", Interspeech 2014, section 2,
     without peepholes and non-recurrent projection; PyTorch's documentation of `torch.nn.LSTM`.
 
-    It is called with inputs (B, D) and the states [h (B, P), c (B, H)]; returns the output h' and the new states. Each step is
-    made in Python of whole products: there is no kernel for it, and `compress_weights` leaves it as it is. Keras has no such cell,
-    so files with it are read by this library alone.
+    It is called with inputs (B, D) and the states [h (B, P), c (B, H)]; returns the output h' and the new states. A step is one of
+    the LSTM's kernel and a product; from step to step it goes on in Python. `compress_weights` leaves it as it is. Keras has no
+    such cell, so files with it are read by this library alone.
 
     Weights: kernel (D, 4*H) and recurrent_kernel (P, 4*H), blocks i, f, c, o; bias (4*H,); projection_kernel (H, P), which is V.
 
@@ -68,7 +68,13 @@ class ProjectedLSTMCell(Layer):
         self.recurrent_kernel: Weight | None = None
         self.bias: Weight | None = None
         self.projection_kernel: Weight | None = None
-        self._products: tuple[Derived[functional.Linear], ...] = ()
+        self._step: Derived[functional.Cell] | None = None
+        self._projection: Derived[functional.Linear] | None = None
+        functional.recurrence_of(LSTM, *self._functions, self.dtype)  # refuses what cannot run
+
+    @property
+    def _functions(self) -> tuple[Any, Any]:
+        return function_of(self.activation), function_of(self.recurrent_activation)
 
     @property
     def state_size(self) -> list[int]:
@@ -88,11 +94,15 @@ class ProjectedLSTMCell(Layer):
         if self.use_bias:
             self.bias = self.add_weight((4 * H,), "zeros", name="bias")
         self.projection_kernel = self.add_weight((H, P), "glorot_uniform", name="projection_kernel")
-        self._products = (
-            Derived(functional.Linear, self.kernel, self.bias),
-            Derived(functional.Linear, self.recurrent_kernel),
-            Derived(functional.Linear, self.projection_kernel),
-        )
+        self._step = Derived(self._prepare, self.kernel, self.recurrent_kernel, self.bias)
+        self._projection = Derived(functional.Linear, self.projection_kernel)
+
+    def _prepare(self, kernel: Array, recurrent_kernel: Array, bias: Array | None) -> functional.Cell:
+        """The LSTM that makes a step of x and h side by side; nothing is left for its own recurrence, which would take m for h."""
+        act, rec = self._functions
+        nothing = np.zeros((self.units, 4 * self.units), self.dtype)
+        both = np.concatenate([kernel, recurrent_kernel])
+        return functional.prepare(LSTM, both, nothing, bias, activation=act, recurrent_activation=rec)
 
     def call(self, inputs: Any, states: Any) -> tuple[Array, list[Array]]:
         """One step: inputs (B, D), states [h (B, P), c (B, H)]."""
@@ -100,12 +110,18 @@ class ProjectedLSTMCell(Layer):
             raise ShapeError(
                 f"Cell '{self.name}' takes one step at a time. Expected: (B, D). Received: {inputs.shape}."
             )
-        of_input, of_output, projected = self._products
-        x, r = (np.split(part, 4, -1) for part in (of_input()(inputs), of_output()(states[0])))
-        act, rec = function_of(self.activation), function_of(self.recurrent_activation)
-        m, c = LSTM.update(act, rec, x, r, states, ())
-        h = projected()(m)
+        if self._step is None or self._projection is None:
+            raise ValueError(f"Cell '{self.name}' has no weights yet: call it, or build it with an input shape.")
+        h, c = states
+        x = np.concatenate([inputs, h], -1)[:, None]  # (B, 1, D + P)
+        m, (_, c) = functional.scan(self._step(), x, None, (np.zeros_like(c), c))
+        h = self._projection()(m)
         return h, [h, c]
+
+    def warmup(self) -> None:
+        """Compile the kernel of a step."""
+        if self._step is not None:
+            self._step().warm()
 
     def compute_output_spec(self, inputs: Any, states: Any) -> Any:
         """Shapes of one step."""

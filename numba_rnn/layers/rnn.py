@@ -260,8 +260,9 @@ class RNN(Layer):
 
     def warmup(self) -> None:
         """Compile the kernels of the cells that run in them."""
-        for cell in self._cells if self._in_kernels else ():
-            cell.warmup()
+        for cell in self._cells:
+            if isinstance(cell, Layer):
+                cell.warmup()
 
     def describe_kernels(self) -> list[str]:
         """Which kernel runs each cell, and why."""

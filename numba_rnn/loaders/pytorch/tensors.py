@@ -6,7 +6,9 @@ A `.pt` file is a pickle. PyTorch's `torch.load(weights_only=True)` reads it wit
 
 from __future__ import annotations
 
+import re
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -164,13 +166,16 @@ def _load_pickled(path: Path) -> Mapping[Any, Any]:
             f"PyTorch {torch.__version__} can be made to run what a file holds. Expected: {oldest} or later. {remedy}"
         )
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of archives of programs, which are then refused
+            warnings.simplefilter("ignore")
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of every kind: what the file is decides which
-        first = str(error).strip().splitlines() or [""]
+        # PyTorch's own text advises to load it with all that is in it: not repeated here.
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        reason = f"it names {named[1]}, which is never made" if named else type(error).__name__
         raise ModelFileError(
-            f"PyTorch does not read it as weights alone ({type(error).__name__}: {first[0][:300]}). A file of a whole module holds "
-            "Python code to run, which never happens here; a damaged one must be copied or saved again. Expected: "
-            "`torch.save(model.state_dict(), path)`."
+            f"PyTorch does not read it as weights alone ({reason}). Whole modules and TorchScript programs bring code to run; a "
+            "damaged file must be copied or saved again. Expected: what `torch.save(model.state_dict(), path)` writes."
         ) from error
     if not isinstance(loaded, Mapping):
         raise ModelFileError(
