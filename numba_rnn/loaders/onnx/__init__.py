@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from numba_rnn.errors import ModelFileError
+from numba_rnn.loaders import _naming, _path
 from numba_rnn.loaders.onnx.graph import Graph, Value
 from numba_rnn.loaders.onnx.model import OnnxModel
 from numba_rnn.loaders.onnx.reader import read_graph
@@ -51,7 +51,7 @@ def load_onnx(path: str | os.PathLike[str]) -> OnnxModel:
         `clip`, `input_forget` or activations that no kernel knows.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: there is no such file; it is a ModelFileError too.
         ModelFileError: the file is damaged or unsafe, or holds something that this library does not run; nodes are named.
         TypeError: `path` is neither a string nor a path.
         ImportError: the `onnx` package is missing.
@@ -77,9 +77,6 @@ def describe_onnx(path: str | os.PathLike[str]) -> OnnxDescription:
 
 
 def _read(path: Any) -> Graph:
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"A file is named by a string or a path. Received: {path!r}.")
-    try:
-        return read_graph(Path(path))
-    except ModelFileError as error:
-        raise ModelFileError(f"Cannot load {str(path)!r}. {error}") from error.__cause__
+    path = _path(path)
+    with _naming(path):
+        return read_graph(path)

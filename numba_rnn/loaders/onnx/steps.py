@@ -38,6 +38,7 @@ class Step:
     finished: tuple[str, ...] = ()
 
 
+@np.errstate(all="ignore")
 def compile_graph(graph: Graph) -> tuple[list[Step], dict[str, Array], list[str]]:
     """The steps, the constants that they and the outputs take, and why nodes cannot be run, a sentence each."""
     steps: list[Step] = []
@@ -47,14 +48,14 @@ def compile_graph(graph: Graph) -> tuple[list[Step], dict[str, Array], list[str]
         known = tuple(constants.get(name) for name in node.inputs)
         try:
             step = Step(node, build(node, known))
-            if (cost := _cost(node, known)) > budget:
+            if _cost(node, known) > budget:
                 steps.append(step)
                 continue
             outputs = _call(step, list(known))
         except (ModelFileError, *FAILURES) as error:
             problems.append(str(error) if isinstance(error, ModelFileError) else f"The {node} cannot be run: {error}")
             continue
-        budget -= cost
+        budget -= sum(a.nbytes for a in outputs if not any(np.may_share_memory(a, b) for b in known if b is not None))
         for name, array in zip(node.outputs, outputs, strict=False):
             array.flags.writeable = False
             constants[name] = array
