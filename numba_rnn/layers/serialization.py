@@ -29,7 +29,12 @@ KERAS_2_HARD_SIGMOID: dict[str, Any] = {
     "config": {
         "name": "keras2_hard_sigmoid",
         "layers": [
-            {"module": "keras.layers", "class_name": "Rescaling", "config": {"scale": 0.2, "offset": 0.5}, "registered_name": None},
+            {
+                "module": "keras.layers",
+                "class_name": "Rescaling",
+                "config": {"scale": 0.2, "offset": 0.5},
+                "registered_name": None,
+            },
             {"module": "keras.layers", "class_name": "ReLU", "config": {"max_value": 1.0}, "registered_name": None},
         ],
     },
