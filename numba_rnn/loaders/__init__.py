@@ -116,8 +116,8 @@ def load_weights(
 def _check_not_by_name(by_name: bool) -> None:
     if by_name:
         raise ValueError(
-            "`by_name=True` needs a file that keeps weights under the names of layers. Expected: an older `.h5`. Received: a file in "
-            "the layout of `.weights.h5`."
+            "`by_name=True` needs a file that keeps weights under the names of layers. Expected: an older `.h5`. Received: the "
+            "layout of `.weights.h5`."
         )
 
 

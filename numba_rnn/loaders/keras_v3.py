@@ -19,7 +19,7 @@ from numba_rnn.custom import custom_object_scope
 from numba_rnn.errors import ModelFileError
 from numba_rnn.layers.serialization import serialize, writing
 from numba_rnn.loaders.compiled import compile_config, compile_from
-from numba_rnn.loaders.keras_v2 import upgrade
+from numba_rnn.loaders.keras_v2 import upgrade, upgrade_compiled
 from numba_rnn.loaders.keras_v2.layout import orders_of
 from numba_rnn.loaders.safety import open_hdf5, parse_json, read_members
 from numba_rnn.loaders.weights import load_layout, places, save_layout
@@ -95,12 +95,13 @@ def load_archive(path: Path, custom_objects: dict[str, Any] | None = None, compi
     members = read_members(path, (METADATA, CONFIG, WEIGHTS))
     written_by = check_version(parse_json(members[METADATA], METADATA).get("keras_version"))
     config, orders = parse_json(members[CONFIG], CONFIG), None
+    compiled = config.get("compile_config")
     if written_by < KERAS_3:
-        config = upgrade(config, written_by)
+        config, compiled = upgrade(config, written_by), upgrade_compiled(compiled)
         orders = orders_of(config)
     model = deserialize_model(config, written_by, custom_objects)
     with custom_object_scope(custom_objects):
-        compile_from(model, config.get("compile_config"), use=compile)
+        compile_from(model, compiled, use=compile)
     with open_hdf5(members[WEIGHTS]) as file:
         load_layout(model, file, check_names=True, orders=orders)
     return model

@@ -106,11 +106,8 @@ def graph_from_config(config: dict[str, Any]) -> tuple[Any, Any]:
 def _operation(entry: dict[str, Any]) -> Operation:
     """A layer or an operation: they share class names and differ by module, or, without modules, by the layer's `trainable`."""
     name, module, config = entry["class_name"], entry.get("module"), entry.get("config", {})
-    if module is None:
-        is_op = name in OPS and "trainable" not in config
-    else:
-        is_op = ".ops." in module or ".activations." in module
-    if not is_op:
+    of_ops = module is not None and (".ops." in module or ".activations." in module)
+    if not of_ops and not (module is None and name in OPS and "trainable" not in config):
         operation: Operation = deserialize(entry)
         return operation
     return op_from_config(name, decode(config))

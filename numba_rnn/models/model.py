@@ -144,8 +144,8 @@ class Model(Running, Layer):
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, by_name: bool = False) -> None:
         """Read the weights from a `.weights.h5`, `.keras` or older `.h5` file; nothing changes unless all of them fit.
 
-        With `skip_mismatch` only the layers that fit change; a warning names each of the others. With `by_name`, for an older `.h5`,
-        layers are matched by their names, and those without a namesake in the file keep their own.
+        With `skip_mismatch` only the layers that fit change; a warning names each of the others. With `by_name`, for an older
+        `.h5`, layers are matched by their names, and those without a namesake in the file keep their own.
 
         Raises:
             FileNotFoundError: there is no such file.

@@ -35,8 +35,7 @@ def old_call(operation: Operation, args: Any, kwargs: dict[str, Any], time_major
     outputs = operation(_turned(sequences), *others, **kwargs)
     if not getattr(operation, "return_sequences", False):
         return outputs
-    back = map_structure(lambda x: set_mask(_turned(x), mask) if len(x.shape) > 2 else x, outputs)
-    return back
+    return map_structure(lambda x: set_mask(_turned(x), mask) if len(x.shape) > 2 else x, outputs)
 
 
 def _turned(x: Any) -> Any:

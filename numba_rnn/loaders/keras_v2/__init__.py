@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from numba_rnn.loaders.keras_v2.configs import upgrade
+from numba_rnn.loaders.keras_v2.configs import upgrade, upgrade_compiled
 
-__all__ = ["upgrade"]
+__all__ = ["upgrade", "upgrade_compiled"]

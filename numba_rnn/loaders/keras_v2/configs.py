@@ -12,7 +12,7 @@ from numba_rnn.errors import ModelFileError
 from numba_rnn.loaders.keras_v2.first import from_keras_1
 from numba_rnn.loaders.keras_v2.graphs import GRAPHS, rewrite_graph, sequential_as_graph
 
-__all__ = ["upgrade"]
+__all__ = ["upgrade", "upgrade_compiled"]
 
 RENAMED = {
     "CuDNNLSTM": "LSTM",
@@ -30,6 +30,7 @@ NO_EFFECT = {
     "RNN": ("implementation",),
     "SimpleRNN": ("implementation",),
 }
+NO_OPTIONS_NOW = ("decay", "is_legacy_optimizer", "jit_compile")  # of an optimizer
 LAYERS_INSIDE = ("layer", "backward_layer")
 
 
@@ -54,6 +55,24 @@ def upgrade(config: Any, version: tuple[int, int], biases: Iterable[tuple[str, t
         raise ModelFileError(
             f"The file's config cannot be read as one of Keras {version[0]}: {type(error).__name__}: {error}."
         ) from error
+
+
+def upgrade_compiled(config: Any) -> Any:
+    """A file's `compile_config`, without what Keras 3 does not take: then it would not even load the model."""
+    if not isinstance(config, dict):
+        return config
+    made = {key: value for key, value in config.items() if value is not None}
+    optimizer = made.get("optimizer")
+    if isinstance(optimizer, dict) and isinstance(optimizer.get("config"), dict):
+        options = {k: v for k, v in optimizer["config"].items() if k not in NO_OPTIONS_NOW}
+        name = str(optimizer.get("class_name")).removeprefix("Custom>")
+        made["optimizer"] = {
+            "module": "keras.optimizers",
+            "class_name": name,
+            "config": options,
+            "registered_name": None,
+        }
+    return made
 
 
 class _Upgrade:
@@ -83,16 +102,16 @@ class _Upgrade:
 
     def _options(self, config: dict[str, Any]) -> dict[str, Any]:
         """A layer's options, those that are objects rewritten too."""
-        made: dict[str, Any] = {}
-        for key, value in config.items():
-            if key.endswith("activation"):
-                value = _activation(value)
-            elif key.endswith("_initializer"):
-                value = _initializer(value)
-            elif key == "dtype":
-                value = _dtype(value)
-            made[key] = [self.object(v) for v in value] if isinstance(value, list) else self.object(value)
-        return made
+        return {key: self._option(key, value) for key, value in config.items()}
+
+    def _option(self, key: str, value: Any) -> Any:
+        if key.endswith("activation"):
+            value = _activation(value)
+        elif key.endswith("_initializer"):
+            value = _initializer(value)
+        elif key == "dtype":
+            value = _dtype(value)
+        return [self.object(v) for v in value] if isinstance(value, list) else self.object(value)
 
     def _layer(self, name: str, was: str, config: dict[str, Any]) -> dict[str, Any]:
         """Bring a layer's options into shape; returns further keys of its entry."""
@@ -174,9 +193,9 @@ def _dtype(value: Any) -> Any:
 
 def _both_ways(config: dict[str, Any]) -> None:
     """Of a layer that already runs backwards, the other one runs forwards: Keras 3 wants that said."""
-    layer = config.get("layer")
-    inner = layer.get("config") if isinstance(layer, dict) else None
-    if isinstance(inner, dict) and inner.get("go_backwards") and config.get("backward_layer") is None:
+    layer = config["layer"]
+    inner = layer["config"]
+    if inner.get("go_backwards") and config.get("backward_layer") is None:
         name = f"backward_{inner.get('name', 'layer')}"
         config["backward_layer"] = {**layer, "config": {**inner, "name": name, "go_backwards": False}}
 

@@ -28,7 +28,7 @@ RECURRENT = {
     "dropout_W": "dropout",
     "dropout_U": "recurrent_dropout",
 }
-NAMES = {
+NAMES: dict[str, dict[str, str]] = {
     "Dense": WEIGHTED,
     "SimpleRNN": RECURRENT,
     "LSTM": RECURRENT,
@@ -63,7 +63,7 @@ def from_keras_1(entry: dict[str, Any]) -> dict[str, Any]:
         return _merge(config)
     if name == "BatchNormalization" and config.get("mode", 0) != 0:
         raise ModelFileError(
-            f"The file's BatchNormalization {config.get('name')!r} has mode={config['mode']}. Expected: 0, the only one since Keras 2."
+            f"The file's BatchNormalization {config.get('name')!r} has mode={config['mode']}. Expected: 0, which alone is left."
         )
     name = "Dense" if name == "TimeDistributedDense" else name
     words = NAMES.get(name, {})
@@ -71,12 +71,11 @@ def from_keras_1(entry: dict[str, Any]) -> dict[str, Any]:
     for key, value in config.items():
         if key in DROPPED or (key == "input_dim" and name != "Embedding") or (key == "dropout" and name == "Embedding"):
             continue
-        new = words.get(key, key)
-        if new.endswith("_initializer") and isinstance(value, str):
-            value = INITIALIZERS.get(value, value)
-        elif new.endswith(("_regularizer", "_constraint")):
-            value = _described(value)
-        made[new] = value
+        made[words.get(str(key), str(key))] = (
+            _described(value) if key.endswith(("_regularizer", "_constraint")) else value
+        )
+    for key in [key for key in made if key.endswith("_initializer")]:
+        made[key] = INITIALIZERS.get(made[key], made[key]) if isinstance(made[key], str) else made[key]
     if name == "LSTM" and "forget_bias_init" in config:
         made["unit_forget_bias"] = config["forget_bias_init"] == "one"
     return {**entry, "class_name": name, "config": made}

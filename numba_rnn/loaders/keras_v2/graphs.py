@@ -8,6 +8,7 @@ Source: tf-keras 2.21, `engine/node.py` and `engine/functional.py`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,9 +44,9 @@ def sequential_as_graph(entry: dict[str, Any]) -> dict[str, Any]:
     layers = [dict(one, name=one["config"]["name"]) for one in config["layers"]]
     if not layers or layers[0]["class_name"] != "InputLayer":
         raise ModelFileError(
-            "The file's Sequential has a layer with `time_major=True` and no input shape. Expected: one, to say which axes are meant."
+            "The file's Sequential has a layer with `time_major=True` but no input shape. Expected: one."
         )
-    for before, after in zip(layers, layers[1:], strict=False):
+    for before, after in itertools.pairwise(layers):
         after["inbound_nodes"] = [{"args": [_reference(before["name"], 0, 0)], "kwargs": {}}]
     layers[0]["inbound_nodes"] = []
     graph = {key: config[key] for key in ("name", "trainable") if key in config}

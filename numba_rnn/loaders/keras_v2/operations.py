@@ -38,19 +38,19 @@ class _Rule:
 
 
 _UNARY = {
-    "abs": "Absolute", "ceil": "Ceil", "cos": "Cos", "elu": "Elu", "erf": "Erf", "exp": "Exp", "floor": "Floor",
-    "identity": "Copy", "log": "Log", "log1p": "Log1p", "log_sigmoid": "LogSigmoid", "logical_not": "LogicalNot",
-    "negative": "Negative", "neg": "Negative", "ones_like": "OnesLike", "reciprocal": "Reciprocal", "relu": "Relu", "relu6": "Relu6",
-    "round": "Round", "rsqrt": "Rsqrt", "selu": "Selu", "sigmoid": "Sigmoid", "sign": "Sign", "silu": "Silu", "sin": "Sin",
-    "softplus": "Softplus", "softsign": "Softsign", "sqrt": "Sqrt", "square": "Square", "stop_gradient": "StopGradient",
-    "swish": "Silu", "tanh": "Tanh", "zeros_like": "ZerosLike",
+    "abs": "Absolute", "ceil": "Ceil", "cos": "Cos", "elu": "Elu", "erf": "Erf", "exp": "Exp", "floor": "Floor", "identity":
+    "Copy", "log": "Log", "log1p": "Log1p", "log_sigmoid": "LogSigmoid", "logical_not": "LogicalNot", "neg": "Negative",
+    "negative": "Negative", "ones_like": "OnesLike", "reciprocal": "Reciprocal", "relu": "Relu", "relu6": "Relu6", "round":
+    "Round", "rsqrt": "Rsqrt", "selu": "Selu", "sigmoid": "Sigmoid", "sign": "Sign", "silu": "Silu", "sin": "Sin", "softplus":
+    "Softplus", "softsign": "Softsign", "sqrt": "Sqrt", "square": "Square", "stop_gradient": "StopGradient", "swish": "Silu",
+    "tanh": "Tanh", "zeros_like": "ZerosLike",
 }  # fmt: skip
 _BINARY = {
     "add": "Add", "add_v2": "Add", "divide": "TrueDivide", "equal": "Equal", "floordiv": "FloorDivide", "floormod": "Mod",
-    "greater": "Greater", "greater_equal": "GreaterEqual", "less": "Less", "less_equal": "LessEqual", "logical_and": "LogicalAnd",
-    "logical_or": "LogicalOr", "maximum": "Maximum", "minimum": "Minimum", "mod": "Mod", "mul": "Multiply", "multiply": "Multiply",
-    "not_equal": "NotEqual", "pow": "Power", "realdiv": "TrueDivide", "sub": "Subtract", "subtract": "Subtract",
-    "truediv": "TrueDivide",
+    "greater": "Greater", "greater_equal": "GreaterEqual", "less": "Less", "less_equal": "LessEqual", "logical_and":
+    "LogicalAnd", "logical_or": "LogicalOr", "maximum": "Maximum", "minimum": "Minimum", "mod": "Mod", "mul": "Multiply",
+    "multiply": "Multiply", "not_equal": "NotEqual", "pow": "Power", "realdiv": "TrueDivide", "sub": "Subtract", "subtract":
+    "Subtract", "truediv": "TrueDivide",
 }  # fmt: skip
 _REDUCTIONS = {"all": "All", "any": "Any", "max": "Max", "mean": "Mean", "min": "Min", "prod": "Prod", "sum": "Sum"}
 RULES: dict[str, _Rule] = {
@@ -126,7 +126,8 @@ def as_entries(name: str, kind: str, config: dict[str, Any], calls: list[Call]) 
             f"The file's graph calls TensorFlow's `{function}` (layer {name!r}), which this library does not have. It has: "
             f"{', '.join(sorted(RULES))}."
         )
-    entries, nodes = [], []
+    entries: list[dict[str, Any]] = []
+    nodes: list[dict[str, Any]] = []
     options: dict[str, Any] | None = None
     for call in calls:
         before, node, found = _rewritten(name, function, rule, call, len(nodes))
