@@ -61,7 +61,7 @@ def upgrade_compiled(config: Any) -> Any:
     """A file's `compile_config`, without what Keras 3 does not take: then it would not even load the model."""
     if not isinstance(config, dict):
         return config
-    made = {key: value for key, value in config.items() if value is not None}
+    made = {key: _without_function(value) for key, value in config.items() if value is not None}
     optimizer = made.get("optimizer")
     if isinstance(optimizer, dict) and isinstance(optimizer.get("config"), dict):
         options = {k: v for k, v in optimizer["config"].items() if k not in NO_OPTIONS_NOW}
@@ -73,6 +73,16 @@ def upgrade_compiled(config: Any) -> Any:
             "registered_name": None,
         }
     return made
+
+
+def _without_function(value: Any) -> Any:
+    """Losses and metrics without the function that their class stands for."""
+    if isinstance(value, list):
+        return [_without_function(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    made = {k: _without_function(v) for k, v in value.items() if k != "fn"}
+    return {**made, "reduction": "sum_over_batch_size"} if made.get("reduction") == "auto" else made
 
 
 class _Upgrade:

@@ -1,7 +1,7 @@
 """The `.keras` and `.weights.h5` of Keras 2.12 to 2.15: what lay where, under the paths of Keras 3.
 
 Until 2.14 a model's layers lay in `_layer_checkpoint_dependencies`. Until 2.13 they were met there twice, and the second time
-left a gap in the numbers of a class: `lstm`, `lstm_2`, `lstm_4`. Later none was counted that had been met before; Keras 3 counts them.
+left a gap in the numbers of a class: `lstm`, `lstm_2`, `lstm_4`. Later none was counted twice; Keras 3 does that.
 
 Source: keras 2.12.0, 2.13.1, 2.14.0 and 2.15.0, `saving/saving_lib.py`.
 """
