@@ -1,4 +1,4 @@
-"""The only door to files: Keras' `.keras`, `.weights.h5` and whole-model `.h5`, recognised by content."""
+"""The only door to files: Keras' `.keras`, `.weights.h5` and older `.h5`, recognised by content; of Keras 1, 2 and 3."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numba_rnn.compressed import check_storage
 from numba_rnn.errors import ModelFileError
 from numba_rnn.loaders.conversion import convert
 from numba_rnn.loaders.formats import ONNX, SAFETENSORS, TORCH, FileReport, describe, kind_of
-from numba_rnn.loaders.hdf5 import h5_bytes, is_whole_model, load_h5, load_h5_weights
+from numba_rnn.loaders.hdf5 import h5_bytes, holds_layers, is_whole_model, load_h5, load_h5_weights
 from numba_rnn.loaders.keras_v3 import archive_bytes, load_archive, load_archive_weights, weights_bytes
 from numba_rnn.loaders.pytorch import from_torch
 from numba_rnn.loaders.safetensors import load_tensor_weights, load_tensors, tensors_bytes
@@ -41,7 +41,9 @@ def load_model(
     *,
     weights: str | None = None,
 ) -> Any:
-    """The model in a `.keras` or whole-model `.h5` file saved by Keras 3, with its weights.
+    """The model in a `.keras` or whole-model `.h5` file saved by any Keras, with its weights.
+
+    One of Keras 1 or 2 gives the outputs that it gave there, also saved again for Keras 3.
 
     Args:
         filepath: the file; its content decides the format, not its extension.
@@ -86,18 +88,22 @@ def _load_model(path: Path, custom_objects: dict[str, Any] | None, compile: bool
             return load_h5(file, custom_objects)
 
 
-def load_weights(model: Any, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
-    """Fill a model from a `.weights.h5`, or from the weights in a `.keras` or whole-model `.h5` file.
+def load_weights(
+    model: Any, filepath: str | os.PathLike[str], skip_mismatch: bool = False, by_name: bool = False
+) -> None:
+    """Fill a model from a `.weights.h5` or an older `.h5` of weights, or from the weights in a `.keras` or whole-model `.h5` file.
 
     Args:
         model: built, of the same structure as the saved one; names may differ. It is untouched unless everything fits.
         filepath: the file; its content decides the format.
         skip_mismatch: layers whose weights do not fit keep their own, with a warning each.
+        by_name: layers are matched by name, in whatever order, and those without a namesake keep their own; only an older `.h5`
+            has such names.
 
     Raises:
         FileNotFoundError: there is no such file; it is a ModelFileError too.
         ModelFileError: the file is damaged or unsafe, or its weights do not fit.
-        ValueError: the model has no weights yet.
+        ValueError: the model has no weights yet; `by_name` of another format.
     """
     path = _path(filepath)
     with _naming(path):
@@ -112,16 +118,27 @@ def load_weights(model: Any, filepath: str | os.PathLike[str], skip_mismatch: bo
         )
     with _naming(path):
         if tensors:
+            _check_not_by_name(by_name)
             load_tensor_weights(model, path, skip_mismatch)
             return
         if start != HDF5_SIGNATURE:
+            _check_not_by_name(by_name)
             load_archive_weights(model, path, skip_mismatch)
             return
         with open_hdf5(path.read_bytes()) as file:
-            if is_whole_model(file):
-                load_h5_weights(model, file, check_names=False, skip_mismatch=skip_mismatch)
+            if holds_layers(file):
+                load_h5_weights(model, file, of_this_model=False, skip_mismatch=skip_mismatch, by_name=by_name)
             else:
+                _check_not_by_name(by_name)
                 load_layout(model, file, check_names=False, skip_mismatch=skip_mismatch)
+
+
+def _check_not_by_name(by_name: bool) -> None:
+    if by_name:
+        raise ValueError(
+            "`by_name=True` needs a file that keeps weights under the names of layers. Expected: an older `.h5`. Received: the "
+            "layout of `.weights.h5`."
+        )
 
 
 def save_model(
@@ -226,6 +243,6 @@ def _not_a_model(path: Path, start: bytes) -> str:
     if kind_of(path) == TORCH:
         return "Expected: a Keras model. Received: a pickle, such as PyTorch's: see `numba_rnn.from_torch(path)`."
     return (
-        "Expected: a zip archive (`.keras`) or an HDF5 file (`.h5`) saved by Keras 3. Received: a file that starts "
+        "Expected: a zip archive (`.keras`) or an HDF5 file (`.h5`) saved by Keras. Received: a file that starts "
         f"with {start!r}. Is it complete, and saved with `model.save`?"
     )

@@ -76,7 +76,7 @@ def load_model(
     *,
     weights: str | None = None,
 ) -> Any:
-    """The model in a `.keras` or whole-model `.h5` file saved by Keras 3, with its weights.
+    """The model in a `.keras` or whole-model `.h5` file saved by any Keras, with its weights.
 
     Args:
         filepath: the file; its content decides the format, not its extension.
@@ -99,9 +99,9 @@ def load_model(
     return _find_loaders().load_model(filepath, custom_objects, compile, safe_mode, weights=weights)
 
 
-def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None:
+def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, by_name: bool = False) -> None:
     """Fill a model from a file; see `numba_rnn.loaders.load_weights`."""
-    _find_loaders().load_weights(model, filepath, skip_mismatch)
+    _find_loaders().load_weights(model, filepath, skip_mismatch, by_name)
 
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kept: Any) -> None:

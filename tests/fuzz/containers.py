@@ -13,12 +13,14 @@ import h5py
 import numpy as np
 from mutators import change_bytes, change_json, change_text
 
-__all__ = ["change_archive", "change_hdf5", "change_safetensors"]
+__all__ = ["change_archive", "change_hdf5", "change_onnx", "change_safetensors"]
 
 
 def change_archive(rng: random.Random, data: bytes, other: bytes) -> bytes:
     """A zip archive with one member changed, there twice, renamed, left out or packed."""
-    members, spare = _members(data), _members(other)
+    if not data.startswith(b"PK"):  # in Keras 2 a file of this name may be HDF5
+        return change_hdf5(rng, data, other)
+    members, spare = _members(data), _members(other) if other.startswith(b"PK") else {}
     name = rng.choice(sorted(members))
     kind = rng.randrange(60)
     extra: list[tuple[str, bytes]] = []
@@ -222,3 +224,55 @@ def change_safetensors(rng: random.Random, data: bytes, other: bytes) -> bytes:
 def _header(data: bytes) -> tuple[bytes, bytes]:
     size = int.from_bytes(data[:8], "little")
     return data[8 : 8 + size], data[8 + size :]
+
+
+def change_onnx(rng: random.Random, data: bytes, other: bytes) -> bytes:
+    """An ONNX model changed as bytes, or field by field, which keeps it a message."""
+    if rng.random() < 0.4:
+        return change_bytes(rng, data, other)
+    import onnx
+
+    model = onnx.load_from_string(data)
+    for _ in range(rng.choice([1, 1, 2, 4])):
+        _change_node(rng, model.graph)
+    return bytes(model.SerializeToString())
+
+
+def _change_node(rng: random.Random, graph: Any) -> None:
+    node = rng.choice(graph.node)
+    tensor = rng.choice(graph.initializer) if graph.initializer else None
+    kind = rng.randrange(9)
+    if kind == 0:
+        node.op_type = rng.choice(OPERATORS)
+    elif kind == 1 and node.attribute:
+        attribute = rng.choice(node.attribute)
+        attribute.i, attribute.f = (
+            rng.choice([0, 1, -1, 1 << 40, (1 << 63) - 1, -(1 << 63)]),
+            rng.choice([0.0, -1.0, 1e30]),
+        )
+        attribute.ints[:] = [rng.choice([0, 1, -1, 2, 1 << 40]) for _ in range(rng.randrange(5))]
+        attribute.s = rng.choice([b"", b"Tanh", b"\xff", b"bidirectional", b"x" * 5000])
+    elif kind == 2 and node.input:
+        node.input[rng.randrange(len(node.input))] = rng.choice(
+            ["", "none", *node.input, *node.output, *(t.name for t in graph.initializer)]
+        )
+    elif kind == 3 and tensor is not None:
+        tensor.dims[:] = [rng.choice([0, 1, -1, 3, 1 << 40, *tensor.dims]) for _ in range(rng.randrange(1, 5))]
+    elif kind == 4 and tensor is not None:
+        tensor.raw_data = change_bytes(rng, tensor.raw_data, b"")
+    elif kind == 5 and tensor is not None:
+        tensor.data_type = rng.randrange(25)
+    elif kind == 6:
+        graph.node.append(rng.choice(graph.node))
+    elif kind == 7:
+        del graph.node[rng.randrange(len(graph.node))]
+        if not graph.node:
+            graph.node.add(op_type="LSTM")
+    elif node.attribute:
+        node.attribute.append(rng.choice(node.attribute))
+
+
+OPERATORS = [
+    "LSTM", "GRU", "RNN", "Gemm", "MatMul", "Add", "Mul", "Concat", "Transpose", "Squeeze", "Unsqueeze", "Reshape", "Gather",
+    "Slice", "Softmax", "Expand", "Tile", "Pad", "ConstantOfShape", "Constant", "Shape", "Cast", "Split", "Loop", "If", "Scan", "", "Tanh",
+]  # fmt: skip

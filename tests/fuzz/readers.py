@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from containers import change_archive, change_hdf5
+from containers import change_archive, change_hdf5, change_onnx, change_safetensors
 from mutators import change_bytes
 
 __all__ = ["READERS", "Reader"]
@@ -47,24 +48,68 @@ _models: dict[Path, Any] = {}
 
 
 def load_into(path: Path, seed: Path) -> None:
-    """As weights, into the model of the `.keras` file beside the seed."""
+    """As weights, into the model of the whole file beside the seed."""
     from numba_rnn.loaders import load_model, load_weights
 
-    whole = seed.with_name(seed.name.replace(".weights.h5", ".keras"))
+    whole = _whole(seed)
     if whole not in _models:
         _models[whole] = load_model(whole)
     load_weights(_models[whole], path)
 
 
+def _whole(seed: Path) -> Path | None:
+    name = seed.name.replace(".weights.h5", "")
+    return next((p for p in (seed.with_name(f"{name}.keras"), seed.with_name(f"{name}.h5")) if p.exists()), None)
+
+
+def load_tensors(path: Path, seed: Path) -> None:
+    """As PyTorch's, or as this library's where the seed is."""
+    from numba_rnn.loaders import from_torch, load_model
+
+    (load_model if seed.parent == FOLDER else from_torch)(path)
+
+
+def load_graph(path: Path, seed: Path) -> None:
+    """As an ONNX model."""
+    from numba_rnn.loaders.onnx import load_onnx
+
+    load_onnx(path)
+
+
 def under(pattern: str, *folders: str) -> Callable[[], list[Path]]:
-    """The golden files of such a name."""
-    return lambda: [path for folder in folders or ("3.*",) for path in GOLDEN.glob(f"{folder}/{pattern}")]
+    """The golden files of such a name; whole models, or weights alone that have their model beside them."""
+
+    def find() -> list[Path]:
+        found = [path for folder in folders for path in GOLDEN.glob(f"{folder}/{pattern}")]
+        if ".weights" in pattern:
+            return [path for path in found if _whole(path)]
+        return [path for path in found if ".weights" not in path.name]
+
+    return find
 
 
+FOLDER = Path(tempfile.gettempdir()) / "numba_rnn_fuzz_seeds"
+
+
+def converted() -> list[Path]:
+    """PyTorch's golden files, and some of Keras' converted."""
+    from numba_rnn.loaders import convert
+
+    FOLDER.mkdir(exist_ok=True)
+    for name in ("sequential_lstm", "stacked_cells", "encoder_decoder_masked", "nested_functional"):
+        convert(GOLDEN / "3.15.1" / f"{name}.keras", FOLDER / f"{name}.safetensors", overwrite=True)
+    return [*FOLDER.glob("*.safetensors"), *GOLDEN.glob("torch/*.safetensors")]
+
+
+ARCHIVE, HDF5 = (*[change_archive] * 9, change_bytes), (*[change_hdf5] * 4, change_bytes)
+KERAS_2 = ("2.*", "tf-keras-*")
 READERS = {
-    "keras": Reader(under("*.keras"), (*[change_archive] * 9, change_bytes), load),
-    "h5": Reader(
-        lambda: [p for p in under("*.h5")() if ".weights" not in p.name], (*[change_hdf5] * 4, change_bytes), load
-    ),
-    "weights": Reader(under("*.weights.h5"), (*[change_hdf5] * 4, change_bytes), load_into),
+    "keras": Reader(under("*.keras", "3.*"), ARCHIVE, load),
+    "h5": Reader(under("*.h5", "3.*"), HDF5, load),
+    "weights": Reader(under("*.weights.h5", "3.*"), HDF5, load_into),
+    "keras2": Reader(under("*.keras", *KERAS_2), ARCHIVE, load),
+    "keras2_h5": Reader(under("*.h5", *KERAS_2), HDF5, load),
+    "keras2_weights": Reader(under("*.weights.h5", *KERAS_2), HDF5, load_into),
+    "safetensors": Reader(converted, (change_safetensors,), load_tensors),
+    "onnx": Reader(under("*.onnx", "onnx"), (change_onnx,), load_graph),
 }

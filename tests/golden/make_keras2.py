@@ -7,7 +7,8 @@ It writes into a folder named after the Keras that runs it, all cases by `tf-ker
 
 A case `name` gives `name.h5`, a whole model, and where its `also` says so `name.keras`, `name.weights.h5` (Keras 2.12
 and later) and `name.legacy_weights.h5`: what `save_weights` wrote into any other `.h5`, the groups of a whole model
-without its configuration. Each has weights of its own, and one `.npz` beside it as `make_golden.py` describes.
+without its configuration. Keras 2.12 gives `name.hdf5.keras` too: HDF5, which is what it writes under a name in `.keras`
+unless told otherwise. Each has weights of its own, and one `.npz` beside it as `make_golden.py` describes.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ OLDER = [
     "op_layers",
     "mixed_float16",
 ]
-OLDER_H5 = ["bidirectional", "encoder_decoder", "cell_stacks", "mixed_float16", "op_layers"]  # a format that changed little
+# Keras 2.12 writes these in `.h5` too; after it little changed there, or between the weights of a `.keras` and of a
+# `.weights.h5`, and one case of each tells.
+OLDER_H5 = ["bidirectional", "encoder_decoder", "cell_stacks", "mixed_float16", "op_layers", "stateful"]
+ONE_H5, ONE_WEIGHTS_H5 = "backward_layer", "nested"
 LARGE = 16_384  # bytes: `.keras` files above it are repacked, so that both stored and deflated members are read
 
 
@@ -81,13 +85,15 @@ def save(model: Any, path: Path) -> None:
     if path.name.endswith("weights.h5"):
         # Keras knows the kind by the end of the name, and "legacy_weights.h5" is not ".weights.h5".
         model.save_weights(str(path))
+    elif path.name.endswith(".keras") and not path.name.endswith(".hdf5.keras") and VERSION == (2, 12):
+        model.save(str(path), save_format="keras_v3")
     else:
         model.save(str(path))
 
 
 def repack(path: Path) -> None:
     """Deflate a large `.keras`, which is mostly HDF5's own bookkeeping; its members stay byte for byte Keras'."""
-    if path.suffix == ".keras" and path.stat().st_size > LARGE:
+    if zipfile.is_zipfile(path) and path.stat().st_size > LARGE:
         with zipfile.ZipFile(path) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -97,10 +103,13 @@ def repack(path: Path) -> None:
 
 def formats(name: str) -> list[str]:
     also = CASES[name][1]
-    new = [f for f in also if f in {"keras", "weights.h5"} and VERSION >= (2, 12)]
-    if TF_KERAS or not new:
-        return ["h5", *(f for f in also if f == "legacy_weights.h5"), *new]
-    return [*(["h5"] if name in OLDER_H5 else []), *new]
+    if TF_KERAS:
+        return ["h5", *also]
+    if VERSION < (2, 12):
+        return ["h5", *(f for f in also if f == "legacy_weights.h5")]
+    h5 = name == ONE_H5 or (VERSION == (2, 12) and name in OLDER_H5)
+    odd = ["hdf5.keras"] if VERSION == (2, 12) and name == "sequential_lstm" else []
+    return [*(["h5"] * h5), *(["weights.h5"] * (name == ONE_WEIGHTS_H5)), "keras", *odd]
 
 
 def write(name: str, folder: Path) -> None:
