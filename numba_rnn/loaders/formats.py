@@ -93,12 +93,12 @@ def kind_of(path: Path) -> str:
             if attribute(file, "model_config") is not None:
                 return H5
             return H5_WEIGHTS if _has_names(file) else LAYOUT
-    if start.startswith(b"\x80"):
-        return TORCH
     with path.open("rb") as file:
         beginning = file.read(9)
     if len(beginning) == 9 and beginning[8:] == b"{" and int.from_bytes(start, "little") <= path.stat().st_size - 8:
-        return SAFETENSORS
+        return SAFETENSORS  # its first byte may be anything
+    if start.startswith(b"\x80"):
+        return TORCH
     # A message of protocol buffers whose first field is number 1, a small whole number: ONNX's `ir_version`.
     return ONNX if len(beginning) > 2 and beginning[0] == 8 and 2 < beginning[1] < 32 else UNKNOWN
 
@@ -115,13 +115,17 @@ def describe(path: str | os.PathLike[str]) -> FileReport:
         ModelFileError: it cannot be looked into: damaged, or of no kind known here.
     """
     path = Path(path)
-    kind = kind_of(path)
-    if kind == UNKNOWN:
-        raise ModelFileError(
-            f"The file {str(path)!r} is of no known kind; it starts with {check_source(path)!r}. Known: Keras' `.keras`, `.h5` and "
-            "`.weights.h5`, `.safetensors`, PyTorch's `.pt`, ONNX."
-        )
-    return READERS[kind](path, kind)
+    try:
+        kind = kind_of(path)
+        if kind == UNKNOWN:
+            raise ModelFileError(
+                f"It is of no known kind: it starts with {check_source(path)!r}. Known: Keras' `.keras`, `.h5` and `.weights.h5`, "
+                "`.safetensors`, PyTorch's `.pt`, ONNX."
+            )
+        return READERS[kind](path, kind)
+    except ModelFileError as error:
+        beginning = f"Cannot load {str(path)!r}. "
+        raise ModelFileError(beginning + str(error).removeprefix(beginning)) from error.__cause__
 
 
 def _archive(path: Path, kind: str) -> FileReport:

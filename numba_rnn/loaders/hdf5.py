@@ -160,7 +160,8 @@ def holds_layers(file: h5py.File) -> bool:
 
 def _names(group: h5py.Group, attr: str) -> list[str]:
     """A list of names; one too long for an attribute is cut into `attr0`, `attr1`, ..."""
-    values, parts = attribute(group, attr), []
+    values = attribute(group, attr)
+    parts: list[Any] = []
     if values is None:
         while (part := attribute(group, f"{attr}{len(parts)}")) is not None:
             parts.append(part)

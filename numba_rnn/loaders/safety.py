@@ -19,7 +19,7 @@ import numpy as np
 
 from numba_rnn._typing import Array
 from numba_rnn.errors import ModelFileError
-from numba_rnn.loaders.hdf5_bytes import check_heaps, check_texts
+from numba_rnn.loaders.hdf5_bytes import check_free_lists, check_heaps, check_texts, check_trees
 
 __all__ = [
     "Contents",
@@ -170,6 +170,8 @@ def open_hdf5(data: bytes) -> Iterator[h5py.File]:
             if sizes != (8, 8):
                 raise ModelFileError(f"The HDF5 file has addresses of odd size. Expected: 8 bytes. Received: {sizes}.")
             check_heaps(data)
+            check_free_lists(data)
+            check_trees(data)
             number = h5py.h5o.get_info(file.id).fileno
         _images[number] = _Image(data)
         try:
@@ -229,16 +231,18 @@ def look_over(file: h5py.File) -> Contents:
                 if kind is h5py.Group:
                     pending.append((path, group[name]))
                 elif kind is h5py.Dataset:
-                    dataset = contents.datasets[path] = _checked_dataset(path, group[name])
-                    total += dataset.size * dataset.dtype.itemsize if dataset.shape is not None else 0
-                    if image is not None:
-                        _check_growth("The HDF5 file", total, len(image.data))
+                    contents.datasets[path] = group[name]
                 else:
                     raise ModelFileError(f"The HDF5 object {path!r} is neither a group nor a dataset.")
+        for path, dataset in contents.datasets.items():
+            total += _checked_size(path, dataset)
+        if image is not None:
+            _check_growth("The HDF5 file", total, len(image.data))
     return contents
 
 
-def _checked_dataset(path: str, dataset: h5py.Dataset) -> h5py.Dataset:
+def _checked_size(path: str, dataset: h5py.Dataset) -> int:
+    """The size of a dataset's numbers, none of which is elsewhere or packed by something strange."""
     if dataset.is_virtual or dataset.external:
         raise ModelFileError(f"The HDF5 dataset {path!r} keeps its numbers in another file, which is not opened.")
     plan = dataset.id.get_create_plist()
@@ -247,7 +251,7 @@ def _checked_dataset(path: str, dataset: h5py.Dataset) -> h5py.Dataset:
         raise ModelFileError(f"The HDF5 dataset {path!r} needs filters {used - FILTERS}. Expected: none, gzip or lzf.")
     size = math.prod(dataset.shape or ()) * dataset.dtype.itemsize
     _check_growth(f"The HDF5 dataset {path!r}", size, dataset.id.get_storage_size())
-    return dataset
+    return size
 
 
 def read_array(dataset: h5py.Dataset, wanted: str = "f") -> Array:

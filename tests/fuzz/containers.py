@@ -274,5 +274,5 @@ def _change_node(rng: random.Random, graph: Any) -> None:
 
 OPERATORS = [
     "LSTM", "GRU", "RNN", "Gemm", "MatMul", "Add", "Mul", "Concat", "Transpose", "Squeeze", "Unsqueeze", "Reshape", "Gather",
-    "Slice", "Softmax", "Expand", "Tile", "Pad", "ConstantOfShape", "Constant", "Shape", "Cast", "Split", "Loop", "If", "Scan", "", "Tanh",
+    "Slice", "Softmax", "Tile", "Pad", "ConstantOfShape", "Constant", "Shape", "Cast", "Split", "Loop", "If", "Scan", "", "Tanh",
 ]  # fmt: skip

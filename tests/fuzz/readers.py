@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import random
 import tempfile
 from collections.abc import Callable
@@ -101,10 +103,27 @@ def converted() -> list[Path]:
     return [*FOLDER.glob("*.safetensors"), *GOLDEN.glob("torch/*.safetensors")]
 
 
+def faulty(path: Path, seed: Path) -> None:
+    """Fails on every fourth file: what `run.py` must see."""
+    if path == seed or next(_reads) % 4 != 2:
+        return
+    fault = os.environ["FUZZ_FAULT"]
+    if fault == "raise":
+        raise KeyError(fault)
+    if fault == "crash":
+        os.abort()
+    if fault == "hog":
+        bytearray(b"x") * (600 << 20)
+    while fault == "hang":
+        pass
+
+
+_reads = itertools.count()
 ARCHIVE, HDF5 = (*[change_archive] * 9, change_bytes), (*[change_hdf5] * 4, change_bytes)
 KERAS_2 = ("2.*", "tf-keras-*")
 READERS = {
     "keras": Reader(under("*.keras", "3.*"), ARCHIVE, load),
+    "faulty": Reader(under("*.h5", "3.0.5"), HDF5, faulty),
     "h5": Reader(under("*.h5", "3.*"), HDF5, load),
     "weights": Reader(under("*.weights.h5", "3.*"), HDF5, load_into),
     "keras2": Reader(under("*.keras", *KERAS_2), ARCHIVE, load),

@@ -38,7 +38,9 @@ def main() -> int:
     parser.add_argument("--only", type=int)
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--fault", default="", help="of the reader `faulty`, for the test of this program")
     given = parser.parse_args()
+    os.environ["FUZZ_FAULT"] = given.fault or os.environ.get("FUZZ_FAULT", "")
     if given.worker:
         return work(given.reader, given.first, given.count, given.seconds)
     if given.only is not None:
