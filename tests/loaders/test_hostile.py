@@ -76,7 +76,7 @@ def doubling(depth: int) -> Json:
     """Models within models, each called twice by the next: 2 to the power of `depth` calls."""
     inner = graph([given("x", 4), layer("Dense", "d", call(tensor("x")), units=4)], "d", name="m0")
     for n in range(1, depth):
-        twice = [call(tensor("x")), call(tensor(f"m{n - 1}", 1))]
+        twice = [call(tensor("x")), call(tensor(f"m{n - 1}"))]
         inner = graph([given("x", 4), {**inner, "inbound_nodes": twice}], f"m{n - 1}", name=f"m{n}", index=2)
     return inner
 
@@ -101,7 +101,6 @@ def array(dtype: str) -> Json:
 
 
 ONES = {"class_name": "__numpy__", "config": {"value": [1.0], "dtype": "float32"}}
-MANY_ROWS = layer("InputLayer", batch_shape=[10**6, 5, 4])
 HOSTILE = {
     "units": (sequential(given("x", 5, 4), layer("LSTM", units=10**9)), "do not fit"),
     "more units": (sequential(given("x", 5, 4), layer("LSTM", units=10**30)), "do not fit"),
@@ -123,7 +122,6 @@ HOSTILE = {
     "outer": (two("Outer", (2000,), (2000,)), "too large"),
     "constants": (graph([given("x", 4), op("Repeat", "t", call(ONES), repeats=10**10)], "t"), "no tensor"),
     "a loop": (graph([given("x", 4), op("Tanh", "a", call(tensor("b"))), op("Tanh", "b", call(tensor("a")))], "b"), "loops"),
-    "states": (sequential(MANY_ROWS, layer("LSTM", units=10**5, stateful=True)), "sizes that no machine has|do not fit"),
 }  # fmt: skip
 
 
@@ -141,7 +139,7 @@ def test_asks_for_much(name: str, tmp_path: Path) -> None:
         tracemalloc.stop()
     # Fifty thousand layers are 5 MB of JSON; tracing makes it some times as slow.
     assert most < 20e6 + 20 * path.stat().st_size
-    assert seconds < 10
+    assert seconds < 20
 
 
 def test_calls_in_the_wrong_order_are_made_in_time(tmp_path: Path) -> None:
