@@ -35,7 +35,8 @@ def info(path: Path, costs: bool) -> None:
         from numba_rnn.loaders import describe
 
         report = describe(path)
-        if report.model is not None and hasattr(report.model, "summary"):
+        keras = hasattr(report.model, "layers")  # else one of ONNX's, or a cell of PyTorch's
+        if keras:
             check_built(report.model, path)
         click.echo(f"{path}: {report.kind}")
         click.echo(f"Written by: {report.written_by}")
@@ -47,7 +48,7 @@ def info(path: Path, costs: bool) -> None:
             click.echo(f"Weights: {report.parameters:,} numbers")
         _print_what_runs(report)
         if costs:
-            if not hasattr(report.model, "summary"):
+            if not keras:
                 raise ValueError("`--compare` needs a model of Keras' layers.")
             compare(report.model)
         if report.problem is not None:
@@ -57,6 +58,7 @@ def info(path: Path, costs: bool) -> None:
 def _print_what_runs(report: Any) -> None:
     if hasattr(report.model, "summary"):
         report.model.summary()
+    if hasattr(report.model, "layers"):
         kernels = list(find_kernels(report.model))
         if kernels:
             running = [(name, "\n".join(lines)) for name, lines in kernels]

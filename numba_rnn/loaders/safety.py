@@ -1,14 +1,15 @@
 """Archives and HDF5 files, damaged or hostile: looked over as a whole first, then read, with no link followed.
 
-The threat model of all loaders. Whoever made the file controls every byte of it, and nothing else: not the program, nor the classes and
-functions that the program registered or passes as `custom_objects`, which are trusted with whatever a file gives them.
+The threat model of all loaders. Whoever made the file controls every byte of it, and nothing else: not the program, nor the classes
+and functions that the program registered or passes as `custom_objects`, which are trusted with whatever a file gives them.
 
 Promised, for each file:
 
-- Nothing in it is executed, imported or unpickled, and no other file is opened, whatever it names. Classes come from an allow-list
-  (`layers.registry`, `ops.base`) or from the program; a module's name is at most compared. No Lambda, marshal, pickle, object arrays.
-- It is loaded, or refused with a `ModelFileError` that says why; HDF5's own crashes and endless loops are prevented, as far as they
-  are known, by `hdf5_bytes`, before HDF5 opens it. A model that was to be filled is untouched unless everything fits.
+- Nothing in it is executed, imported or unpickled, and no other file is opened, whatever it names. Classes come from an
+  allow-list (`layers.registry`, `ops.base`) or from the program; a module's name is at most compared. No Lambda, marshal, pickle,
+  object arrays.
+- It is loaded, or refused with a `ModelFileError` that says why; HDF5's own crashes and endless loops are prevented, as far as
+  they are known, by `hdf5_bytes`, before HDF5 walks it. A model that was to be filled is untouched unless everything fits.
 - Memory stays below four times the file, unpacked, and a constant of some hundred megabytes; unpacked it is at most `RATIO` times as
   large, or `SMALL`. A size that it declares counts only if the bytes are there: weights are compared with the configuration before
   they are read, and none is given initial numbers; shapes that are inferred by running are bounded (`ops.bounds`).
