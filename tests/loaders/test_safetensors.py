@@ -53,23 +53,28 @@ def test_metadata_scalars_and_empty_arrays(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("header", "data", "reason"),
+    ("header", "data"),
     [
-        ("no json", b"", "JSON"),
-        ("[" * 100_000, b"", "JSON"),
-        ({"a": entry("F32", [2], 0, 8)}, b"1234", "not fully covered"),
-        ({"a": entry("F32", [1], 0, 4)}, b"12345678", "not fully covered"),
-        ({"a": entry("F32", [3], 0, 8)}, b"12345678", "shape"),
-        ({"a": entry("F32", [1], 0, 4), "b": entry("F32", [1], 0, 4)}, b"1234", "offset"),
-        ({"a": entry("F32", [2**40, 2**40], 0, 4)}, b"1234", "overflow"),
-        ({"a": entry("F32", [1] * 100, 0, 4)}, b"1234", "dimension"),
-        ({"a": entry("F8_E4M3", [4], 0, 4)}, b"1234", "F8_E4M3"),
-        ({"a": entry("F99", [1], 0, 4)}, b"1234", "F99"),
+        ("no json", b""),
+        ("[" * 100_000, b""),
+        ({"a": entry("F32", [2], 0, 8)}, b"1234"),
+        ({"a": entry("F32", [1], 0, 4)}, b"12345678"),
+        ({"a": entry("F32", [3], 0, 8)}, b"12345678"),
+        ({"a": entry("F32", [1], 0, 4), "b": entry("F32", [1], 0, 4)}, b"1234"),
+        ({"a": entry("F32", [2**40, 2**40], 0, 4)}, b"1234"),
+        ({"a": entry("F32", [1] * 100, 0, 4)}, b"1234"),
+        ({"a": entry("F99", [1], 0, 4)}, b"1234"),
     ],
 )
-def test_damage(tmp_path, header, data, reason):
-    with pytest.raises(ModelFileError, match=reason):
+def test_damage(tmp_path, header, data):
+    with pytest.raises(ModelFileError, match=r"cannot be read \(.*damaged or incomplete"):
         read_tensors(file_of(tmp_path, header, data))
+
+
+def test_dtypes_that_are_not_read(tmp_path):
+    # The library's older versions do not know the dtype, newer ones leave it to us.
+    with pytest.raises(ModelFileError, match=r"Received: F8_E4M3|cannot be read"):
+        read_tensors(file_of(tmp_path, {"a": entry("F8_E4M3", [4], 0, 4)}, b"1234"))
 
 
 @pytest.mark.parametrize("content", [b"", b"\1\0", struct.pack("<Q", 1 << 60), struct.pack("<Q", 4) + b"\xff" * 4])

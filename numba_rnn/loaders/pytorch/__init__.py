@@ -12,6 +12,7 @@ from numba_rnn.loaders.pytorch.models import make_cell, make_model, weights_in_o
 from numba_rnn.loaders.pytorch.names import structure_of
 from numba_rnn.loaders.pytorch.tensors import (
     as_array,
+    check_size,
     is_module,
     parts_of_mapping,
     parts_of_module,
@@ -53,7 +54,9 @@ def from_torch(
         )
     path = Path(source)
     try:
-        return _converted(parts_of_mapping(read_file(path), prefix), nonlinearity, dropout, flags, name)
+        parts = parts_of_mapping(read_file(path), prefix)
+        check_size(parts, path)
+        return _converted(parts, nonlinearity, dropout, flags, name)
     except ValueError as error:
         raise ModelFileError(f"Cannot load {str(path)!r}. {error}") from error
 

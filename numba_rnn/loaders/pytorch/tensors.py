@@ -6,25 +6,36 @@ A `.pt` file is a pickle. PyTorch's `torch.load(weights_only=True)` reads it wit
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from numba_rnn._typing import FLOATS, Array
+from numba_rnn._typing import Array
 from numba_rnn.errors import DTypeError, ModelFileError
 from numba_rnn.loaders.pytorch.names import PART, listed, modules_in
 from numba_rnn.loaders.safetensors import read_tensors
-from numba_rnn.loaders.safety import HDF5_SIGNATURE, check_source
+from numba_rnn.loaders.safety import DAMAGE, HDF5_SIGNATURE, check_source
 
-__all__ = ["as_array", "is_module", "parts_of_mapping", "parts_of_module", "read_file", "recurrent_module"]
+__all__ = [
+    "as_array",
+    "check_size",
+    "is_module",
+    "parts_of_mapping",
+    "parts_of_module",
+    "read_file",
+    "recurrent_module",
+]
 
 MODULES = ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")
 OLDEST = (2, 6)
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
 def is_module(source: Any) -> bool:
@@ -104,7 +115,7 @@ def _walk(source: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
         for key, value in mapping.items():
             if isinstance(value, Mapping):
                 pending.append((f"{place}{key}.", value))
-            elif hasattr(value, "shape") and hasattr(value, "dtype"):
+            elif hasattr(type(value), "shape") and hasattr(type(value), "dtype"):
                 yield f"{place}{key}", value
 
 
@@ -113,20 +124,22 @@ def as_array(name: str, tensor: Any) -> Array:
 
     Raises:
         DTypeError: something else than floating point numbers, such as quantised weights.
+        ValueError: a tensor without numbers of its own, or a sparse one.
     """
     kind = str(tensor.dtype).removeprefix("torch.")
-    if hasattr(tensor, "detach"):
-        tensor = tensor.detach().cpu()
-        tensor = (tensor.float() if kind in {"bfloat16", "float16"} else tensor).numpy()
-    array = np.asarray(tensor)
-    if array.dtype.kind == "f" and array.dtype.itemsize < 4:
-        array = array.astype(np.float32)
-    if array.dtype not in FLOATS:
+    if kind not in DTYPES:
         raise DTypeError(
-            f"Tensor {name!r} has the wrong dtype. Expected: float32, float64, float16 or bfloat16. Received: {kind}. Quantised "
+            f"Tensor {name!r} has the wrong dtype. Expected: {', '.join(DTYPES[:-1])} or {DTYPES[-1]}. Received: {kind}. Quantised "
             "modules cannot be taken over: use the module as it was before."
         )
-    return array
+    if hasattr(tensor, "detach"):
+        try:
+            tensor = tensor.detach().cpu().numpy() if kind != "bfloat16" else tensor.detach().cpu().float().numpy()
+        except (TypeError, RuntimeError) as error:  # PyTorch's for sparse, meta and other tensors
+            first = str(error).partition("\n")[0]
+            raise ValueError(f"Tensor {name!r} is no array of numbers: PyTorch says {first!r}.") from error
+    array = np.asarray(tensor)
+    return array.astype(np.float32) if array.dtype.itemsize < 4 else array
 
 
 def read_file(path: Path) -> Mapping[Any, Any]:
@@ -150,6 +163,20 @@ def read_file(path: Path) -> Mapping[Any, Any]:
     )
 
 
+def check_size(parts: Mapping[str, Any], path: Path) -> None:
+    """Refuse tensors that are larger than their file: one number may stand for any shape in a pickle.
+
+    Raises:
+        ModelFileError: they are.
+    """
+    size = sum(math.prod(tensor.shape) * tensor.dtype.itemsize for tensor in parts.values())
+    limit = 2 * path.stat().st_size  # widened from bfloat16
+    if size > limit:
+        raise ModelFileError(
+            f"The tensors would take {size} bytes. Expected, for the size of the file: at most {limit}."
+        )
+
+
 def _load_pickled(path: Path) -> Mapping[Any, Any]:
     remedy = (
         "Or save it elsewhere as `safetensors.torch.save_file(model.state_dict(), path)`, which needs no PyTorch here."
@@ -165,6 +192,7 @@ def _load_pickled(path: Path) -> Mapping[Any, Any]:
         raise ImportError(
             f"PyTorch {torch.__version__} can be made to run what a file holds. Expected: {oldest} or later. {remedy}"
         )
+    _check_archive(path)
     try:
         with warnings.catch_warnings():  # of archives of programs, which are then refused
             warnings.simplefilter("ignore")
@@ -182,3 +210,22 @@ def _load_pickled(path: Path) -> Mapping[Any, Any]:
             f"Expected: a state dict, which maps names to tensors. Received: {type(loaded).__name__}. Save `model.state_dict()`."
         )
     return loaded
+
+
+def _check_archive(path: Path) -> None:
+    """PyTorch packs nothing: an archive whose members are larger than it is a bomb. Its older files are no archives.
+
+    Raises:
+        ModelFileError: it is one, or damaged.
+    """
+    whole, size = path.stat().st_size, 0
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                size = sum(member.file_size for member in archive.infolist())
+    except DAMAGE as error:
+        raise ModelFileError(
+            f"The archive cannot be read ({type(error).__name__}: {error}). It is damaged or incomplete: copy or save it again."
+        ) from error
+    if size > whole:
+        raise ModelFileError(f"The archive of {whole} bytes would grow to {size} when unpacked. PyTorch packs nothing.")

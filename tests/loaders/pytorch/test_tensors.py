@@ -22,7 +22,7 @@ HOSTILE = b"\x80\x02cio\nopen\nX\x04\x00\x00\x00madeX\x01\x00\x00\x00w\x86R."
 
 def test_numbers_that_are_none(rng):
     for dtype in ("int8", "complex64", "bool", "object"):
-        with pytest.raises(DTypeError, match="float16 or bfloat16"):
+        with pytest.raises(DTypeError, match="Expected: float16, bfloat16, float32 or float64"):
             from_torch({k: v.astype(dtype) for k, v in lstm_tensors(rng).items()})
 
 
@@ -108,6 +108,54 @@ def test_files_with_more_than_weights(torch, tmp_path):
     torch.save(torch.ones(3), path)
     with pytest.raises(ModelFileError, match="Received: Tensor"):
         from_torch(path)
+
+
+@pytest.mark.oracle
+def test_bombs(torch, tmp_path):
+    one = torch.zeros(1, dtype=torch.bfloat16)
+    path = tmp_path / "x.pt"
+    torch.save({"weight_ih_l0": one.expand(1 << 22, 1 << 20), "weight_hh_l0": one.expand(1 << 22, 1 << 20)}, path)
+    with pytest.raises(ModelFileError, match=r"would take 17592186044416 bytes"):
+        from_torch(path)
+    with zipfile.ZipFile(GOLDEN / "torch/lstm.pt") as whole, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for member in whole.infolist():
+            packed.writestr(member.filename, bytes(1 << 16) if "/data/" in member.filename else whole.read(member))
+    with pytest.raises(ModelFileError, match="PyTorch packs nothing"):
+        from_torch(path)
+
+
+@pytest.mark.oracle
+@pytest.mark.filterwarnings("ignore")
+def test_tensors_that_are_no_arrays(torch, tmp_path):
+    lstm = torch.nn.LSTM(2, 3)
+    sparse = {name: t.to_sparse() for name, t in lstm.state_dict().items()}
+    empty = {name: t.to("meta") for name, t in lstm.state_dict().items()}
+    for number, tensors in enumerate((sparse, empty)):
+        torch.save(tensors, tmp_path / f"{number}.pt")
+        for source in (tensors, tmp_path / f"{number}.pt"):
+            with pytest.raises(ValueError, match="no array of numbers: PyTorch says"):
+                from_torch(source)
+    lazy = torch.nn.Sequential(lstm, torch.nn.LazyLinear(3))  # beside it, a weight that has no shape yet
+    assert from_torch(lazy.state_dict(), "0").layers[0].units == 3
+
+
+@pytest.mark.oracle
+def test_damaged_pickles(torch, tmp_path, rng):
+    path = tmp_path / "x.pt"
+    refused = 0
+    for file in ("lstm.pt", "lstm_old_format.pt"):
+        whole = np.frombuffer((GOLDEN / "torch" / file).read_bytes(), np.uint8)
+        for _ in range(60):
+            damaged = whole[: rng.integers(1, whole.size)] if rng.random() < 0.3 else whole.copy()
+            if damaged.size == whole.size:
+                places = rng.integers(0, whole.size, rng.integers(1, 8))
+                damaged[places] = rng.integers(0, 256, places.size)
+            path.write_bytes(damaged.tobytes())
+            try:
+                from_torch(path)  # where nothing but a number was hit
+            except ModelFileError:
+                refused += 1
+    assert refused > 40
 
 
 def test_without_pytorch(tmp_path, monkeypatch):
