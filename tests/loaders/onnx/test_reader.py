@@ -201,6 +201,39 @@ def test_nothing_grows_on_loading(make: Any, load: Load) -> None:
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kilobytes
 
 
+def part(number: int, content: bytes) -> bytes:
+    """A field of a protobuf message that is a message or text."""
+    size = len(content)
+    length = bytes([size & 127 | 128, size >> 7 & 127 | 128, size >> 14 & 127 | 128, size >> 21])
+    return bytes([number << 3 | 2]) + length + content
+
+
+@pytest.mark.parametrize(
+    ("graph", "why"),
+    [
+        (part(1, b"") * 20_000, "too many parts 'node'"),
+        (part(5, b"") * 20_000, "too many parts 'initializer'"),
+        (part(11, b"") * 20_000, "too many parts 'input'"),
+        (b"\x0a\x00" * 600_000, "too many parts. Expected: at most 524288 fields"),
+        (part(1, b"\x2a\x00" * 600_000), "too many parts. Expected: at most 524288 fields"),
+    ],
+    ids=["nodes", "arrays", "inputs", "fields", "attributes"],
+)
+def test_many_parts(graph: bytes, why: str, load: Load, onnx: Any) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ModelFileError, match=why):
+        load(b"\x08\x08" + part(7, graph))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes
+
+
+def test_deep_nesting(load: Load, onnx: Any) -> None:
+    graph = b""
+    for _ in range(1000):
+        graph = part(1, part(5, part(6, graph)))
+    with pytest.raises(ModelFileError, match="Expected an ONNX model"):
+        load(part(7, graph))
+
+
 def test_weights_made_of_weights_are_made_on_loading(onnx: Any) -> None:
     model = load_onnx(GOLDEN / "lstm_stack_unfolded.onnx")
     assert sum(step.node.operator == "Concat" for step in model._steps) == 3  # of a shape, and of the states h and c

@@ -63,7 +63,11 @@ def arrays_of(case: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
     if case["operator"] != "LSTM":
         del shapes["initial_c"], shapes["P"]
-    made = {k: rng.normal(size=s).astype(np.float32) for k, s in shapes.items() if k in {"X", "W", "R"} | case["given"]}
+    made = {
+        k: rng.normal(scale=0.5, size=s).astype(np.float32)
+        for k, s in shapes.items()
+        if k in {"X", "W", "R"} | case["given"]
+    }
     if "sequence_lens" in made:
         made["sequence_lens"] = np.array(case["lengths"], np.int32)
     return {k: made.get(k) for k in shapes}
@@ -98,7 +102,8 @@ def check(case: dict[str, Any], make: Any, load: Callable[[bytes], OnnxModel], r
     for name, time_first in zip(case["outputs"].split(), expected, strict=True):  # ONNX Runtime has no other layout
         rows_first = time_first.transpose(2, 0, 1, 3) if name == "Y" else time_first.swapaxes(0, 1)
         wanted = rows_first if case["layout"] else time_first
-        np.testing.assert_allclose(results[name], wanted, rtol=1e-5, atol=1e-5, err_msg=name)
+        scale = max(1.0, float(np.abs(wanted).max()))  # ReLUs grow, and rounding with them
+        np.testing.assert_allclose(results[name], wanted, rtol=1e-5, atol=1e-5 * scale, err_msg=name)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
