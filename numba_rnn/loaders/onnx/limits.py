@@ -1,4 +1,4 @@
-"""How much a protobuf message holds, counted before it is parsed: an empty part takes two bytes in a file, and hundreds in memory."""
+"""How many parts a protobuf message has, counted before it is parsed: an empty one is two bytes in a file, hundreds in memory."""
 
 from __future__ import annotations
 
