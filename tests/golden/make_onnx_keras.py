@@ -2,8 +2,8 @@
 
     python tests/golden/make_onnx_keras.py
 
-It needs Keras 3.15 on TensorFlow, and tf2onnx 1.17. tf2onnx makes an `LSTM` node of an LSTM layer; other recurrent layers become loops,
-which are not run, or single steps where they are unrolled. Files as by `make_onnx.py`.
+It needs Keras 3.15 on TensorFlow, and tf2onnx 1.17. tf2onnx makes an `LSTM` node of an LSTM layer; other recurrent layers become
+loops, which are not run, or single steps where they are unrolled. Files as by `make_onnx.py`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def write(name: str, model: Any, shapes: list[Any]) -> None:
     for w in model.weights:
         low = w.path.endswith("moving_variance")
         w.assign(draw.uniform(0.5, 2.0, w.shape) if low else draw.normal(0.0, 0.5, w.shape))
-    call = tf.function(lambda x: model(x), input_signature=[tf.TensorSpec(model.input.shape, tf.float32, name="x")])
+    call = tf.function(model.call, input_signature=[tf.TensorSpec(model.input.shape, tf.float32, name="x")])
     tf2onnx.convert.from_function(call, call.input_signature, opset=15, output_path=str(FOLDER / f"{name}.onnx"))
     stored = {}
     for prefix, key, shape in zip(["", "again:"], ["y", "again"], shapes, strict=True):

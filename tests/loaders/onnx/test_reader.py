@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import resource
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,13 @@ def test_no_file(tmp_path: Path, onnx: Any) -> None:
         load_onnx(tmp_path)
     with pytest.raises(TypeError, match="string or a path"):
         load_onnx(3)  # type: ignore[arg-type]
+
+
+def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    (tmp_path / "m.onnx").write_bytes(b"\x08\x08")
+    with pytest.raises(ImportError, match=r"pip install 'numba_rnn\[onnx\]'"):
+        load_onnx(tmp_path / "m.onnx")
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\x08", b"\x08\x07", b"hello, world"])
