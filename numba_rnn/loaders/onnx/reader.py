@@ -112,6 +112,10 @@ def _parse(data: bytes) -> Any:
 class _Names(set[str]):
     def define(self, name: str) -> None:
         """Enter a name that a value has from here on."""
+        if not name:
+            raise ModelFileError(
+                "The graph has an input or stored array without a name. The file is damaged: export it again."
+            )
         if name in self:
             raise ModelFileError(f"The graph defines {name!r} twice. The file is damaged: export it again.")
         self.add(name)

@@ -86,7 +86,7 @@ def test_they_are_described(make: Any, tmp_path: Path) -> None:
         ([("Transpose", ["x"], ["y"], {"perm": 1.5})], "'perm' of node .* wrong type"),
         ([("Concat", ["x"], ["y"], {})], "needs the attribute 'axis'"),
         ([("Cast", ["x"], ["y"], {"to": 8})], "casts to data type 8"),
-        ([("Relu", ["x"], ["y", "z"], {})], "outputs that are not computed: z"),
+        ([("Relu", ["x"], ["a", "z"], {}), ("Tanh", ["z"], ["y"], {})], "outputs that are not computed: z"),
         ([("Split", ["x"], ["y", "z"], {"num_outputs": 2**40})], "makes 1099511627776 parts"),
         ([("Squeeze", ["x"], ["y"], {"axes": [0]})], "'axes' as an attribute, which opset 17 knows as an input"),
     ],
@@ -94,6 +94,13 @@ def test_they_are_described(make: Any, tmp_path: Path) -> None:
 def test_bad_graphs(nodes: Any, why: str, make: Any, load: Load) -> None:
     with pytest.raises(ModelFileError, match=why):
         load(make(nodes, X, ["y"]))
+
+
+def test_no_name(make: Any, load: Load, onnx: Any) -> None:
+    data = make([("Relu", ["x"], ["y"], {})], X, ["y"])
+    for edit in (lambda m: m.graph.input.add(), lambda m: m.graph.initializer.add(data_type=1, raw_data=bytes(4))):
+        with pytest.raises(ModelFileError, match="without a name"):
+            load(edited(onnx, data, edit))
 
 
 def test_attribute_twice(make: Any, load: Load, onnx: Any) -> None:

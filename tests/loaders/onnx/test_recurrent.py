@@ -116,6 +116,13 @@ def test_all_options(case: dict[str, Any], make: Any, load: Callable[[bytes], On
     check(case, make, load, run_ort)
 
 
+@pytest.mark.slow
+@settings(max_examples=4000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(case=cases())
+def test_all_options_often(case: dict[str, Any], make: Any, load: Callable[[bytes], OnnxModel], run_ort: Any) -> None:
+    check(case, make, load, run_ort)
+
+
 # --- what has no counterpart in ONNX Runtime ---------------------------------------------------------------------------
 
 PLAIN_CASE: dict[str, Any] = {
@@ -159,6 +166,21 @@ def test_what_runs_in_kernels(
     load(data).run(feeds)
     assert len(scanned) == kernels
     assert all(None not in (r.activation, r.recurrent_activation) for r in scanned)
+
+
+def test_outputs_that_nobody_takes_are_not_made(make: Any, load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = []
+    scan = functional.scan
+    monkeypatch.setattr(functional, "scan", lambda *given: options.append(given[4]) or scan(*given))
+    arrays = {k: a for k, a in arrays_of(PLAIN_CASE).items() if a is not None}
+    node = ("LSTM", ["X", "W", "R"], ["Y", "Y_h", "Y_c"], {"direction": "bidirectional", "hidden_size": 3})
+    last = ("Relu", ["Y_h"], ["y"], {})
+    found = []
+    for outputs in (["y"], ["y", "Y"]):
+        model = load(make([node, last], {"X": arrays["X"]}, outputs, {k: arrays[k] for k in "WR"}))
+        found.append(model.run({"X": arrays["X"]})["y"])
+    assert [o.return_sequences for o in options] == [False, True]
+    np.testing.assert_array_equal(*found)
 
 
 @pytest.mark.parametrize(
