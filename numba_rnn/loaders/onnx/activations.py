@@ -28,8 +28,11 @@ SCALED: dict[str, tuple[tuple[float | None, ...], Callable[..., Array]]] = {
     "ThresholdedRelu": ((1.0,), lambda x, alpha: np.where(x >= alpha, x, 0 * x)),
 }
 # What the kernels know under a name of its own.
-NAMED = {("Elu", 1.0): "elu", ("LeakyRelu", float(np.float32(0.2))): "leaky_relu", ("Affine", 1.0, 0.0): "linear"} | {
-    ("HardSigmoid", float(sixth), 0.5): "hard_sigmoid" for sixth in (np.float32(1 / 6), np.float32(0.16666667))
+NAMED = {
+    ("Affine", 1.0, 0.0): "linear",
+    ("Elu", 1.0): "elu",
+    ("HardSigmoid", float(np.float32(1 / 6)), 0.5): "hard_sigmoid",
+    ("LeakyRelu", float(np.float32(0.2))): "leaky_relu",
 }
 
 

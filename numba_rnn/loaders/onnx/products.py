@@ -182,3 +182,10 @@ def log_sum_exp(
     if axes_of(node, "axes", 18, axes):
         return lambda x, axes=None: run(x, None if axes is None else tuple(axes.ravel().tolist()))
     return lambda x: run(x, axes)
+
+
+@operator("GlobalAveragePool", "GlobalMaxPool")
+def global_pool(node: Node, known: Known) -> Function:
+    """The mean, or the largest, over all axes after the second."""
+    f: Callable[..., Any] = np.mean if node.operator == "GlobalAveragePool" else np.max
+    return lambda x: f(x, axis=tuple(range(2, x.ndim)), keepdims=True)

@@ -13,10 +13,14 @@ import numpy as np
 from numba_rnn._typing import Array
 from numba_rnn.errors import ModelFileError
 from numba_rnn.loaders.onnx.graph import DTYPES, Graph, Node, Refused, Value
+from numba_rnn.loaders.onnx.limits import check_parts
 
 __all__ = ["OPSETS", "read_graph"]
 
 OPSETS = (7, 28)  # the first in which shapes broadcast as in NumPy, the last whose operators the tests have seen
+COUNT = (
+    1 << 14
+)  # nodes, stored arrays, inputs and outputs: each at most so many (a guess: unrolled loops have some thousands)
 RANK = 32  # more axes than anything real has; NumPy has room for 64
 # Where a tensor keeps numbers that are not raw bytes (`TensorProto`): the field, and what it holds small ones as.
 FIELDS = {
@@ -61,6 +65,11 @@ def read_graph(path: Path) -> Graph:
             raise ModelFileError(
                 "Expected an ONNX model. Received: a file without a graph. Is it complete, and an ONNX file?"
             )
+        for what in ("node", "initializer", "input", "output"):
+            if (count := len(getattr(model.graph, what))) > COUNT:
+                raise ModelFileError(
+                    f"The graph has too many parts {what!r}. Expected: at most {COUNT}. Received: {count}."
+                )
         graph = _describe(model, len(data))
         seen = _Names()
         _read_values(model.graph, graph, seen)
@@ -90,8 +99,11 @@ def _parse(data: bytes) -> Any:
     if not data:
         raise ModelFileError("Expected an ONNX model. Received: an empty file.")
     try:
+        check_parts(data, onnx.ModelProto.DESCRIPTOR)
         return onnx.ModelProto.FromString(data)
-    except DecodeError as error:
+    except ModelFileError:
+        raise
+    except (DecodeError, LookupError, ValueError) as error:
         raise ModelFileError(
             f"Expected an ONNX model. Received: a file that starts with {data[:8]!r} ({error}). Is it complete, and an ONNX file?"
         ) from error
@@ -100,6 +112,10 @@ def _parse(data: bytes) -> Any:
 class _Names(set[str]):
     def define(self, name: str) -> None:
         """Enter a name that a value has from here on."""
+        if not name:
+            raise ModelFileError(
+                "The graph has an input or stored array without a name. The file is damaged: export it again."
+            )
         if name in self:
             raise ModelFileError(f"The graph defines {name!r} twice. The file is damaged: export it again.")
         self.add(name)

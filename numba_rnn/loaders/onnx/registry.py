@@ -133,13 +133,12 @@ def build(node: Node, known: Known) -> Function:
 
 
 def _check_inputs(node: Node, function: Function) -> None:
-    parameters = inspect.signature(function).parameters.values()
-    places = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    any_number = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    needed = sum(p.default is p.empty for p in places) or any_number
+    code = function.__code__  # what `inspect.signature` says too, but a file may have many nodes
+    places, any_number = code.co_argcount, bool(code.co_flags & inspect.CO_VARARGS)
+    needed = places - len(function.__defaults__ or ()) + any_number
     given = [bool(name) for name in node.inputs]
-    if not all(given[:needed]) or len(given) < needed or (len(given) > len(places) and not any_number):
+    if not all(given[:needed]) or len(given) < needed or (len(given) > places and not any_number):
         raise ModelFileError(
-            f"The {node} has the wrong inputs. Expected: {needed} to {'any number' if any_number else len(places)}. Received: "
-            f"{', '.join(map(repr, node.inputs)) or 'none'}."
+            f"The {node} has the wrong inputs. Expected: {needed} to {'any number' if any_number else places}. Received: "
+            f"{', '.join(map(repr, node.inputs[:9])) or 'none'}."
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,10 @@ def compile_graph(graph: Graph) -> tuple[list[Step], dict[str, Array], list[str]
     steps: list[Step] = []
     constants, problems = dict(graph.constants), []
     budget: float = FOLDED + 2 * graph.size
-    for node in graph.nodes:
+    taken = {name for node in graph.nodes for name in node.inputs} | {value.name for value in graph.outputs}
+    for whole in graph.nodes:
+        # An output that nobody takes is one left out: a recurrent node that need not give every step gives the last.
+        node = replace(whole, outputs=tuple(name if name in taken else "" for name in whole.outputs))
         known = tuple(constants.get(name) for name in node.inputs)
         try:
             step = Step(node, build(node, known))
@@ -57,8 +60,9 @@ def compile_graph(graph: Graph) -> tuple[list[Step], dict[str, Array], list[str]
             continue
         budget -= sum(a.nbytes for a in outputs if not any(np.may_share_memory(a, b) for b in known if b is not None))
         for name, array in zip(node.outputs, outputs, strict=False):
-            array.flags.writeable = False
-            constants[name] = array
+            if name:
+                array.flags.writeable = False
+                constants[name] = array
     return _with_lifetimes(graph, steps, constants), _used(graph, steps, constants), problems
 
 
@@ -101,7 +105,7 @@ def run_steps(steps: list[Step], values: dict[str, Any]) -> None:
             except FAILURES as error:
                 shapes = ", ".join("-" if a is None else f"{a.dtype}{a.shape}" for a in inputs)
                 raise ValueError(f"The {node} cannot take inputs {shapes}: {error}") from error
-            values.update(zip(node.outputs, outputs, strict=False))
+            values.update((name, array) for name, array in zip(node.outputs, outputs, strict=False) if name)
             for name in step.finished:
                 values.pop(name, None)
 

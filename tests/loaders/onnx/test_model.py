@@ -78,6 +78,15 @@ def test_results_are_the_callers_own(make: Any, load: Any) -> None:
     np.testing.assert_array_equal(model(x)[2], w)
 
 
+def test_what_is_left_out_stays_out(make: Any, load: Any) -> None:
+    """A name that is empty is no value, whatever a node before it leaves out."""
+    nodes = [("Split", ["x", "two"], ["", "a"], {"axis": 0}), ("Split", ["w", "two"], ["", "b"], {"axis": 0})]
+    nodes += [("Add", ["a", "b"], ["c"], {}), ("Clip", ["c", "", "high"], ["y"], {})]
+    constants = {"two": np.array([1, 1]), "w": np.array([5.0, 0.5], np.float32), "high": np.array(1.0, np.float32)}
+    model = load(make(nodes, {"x": [2]}, ["y"], constants))
+    np.testing.assert_array_equal(model(np.array([3.0, -7.0], np.float32)), [-6.5])
+
+
 def test_infinities_without_warnings(make: Any, load: Any) -> None:
     model = load(make([("Log", ["x"], ["y"], {})], {"x": [1, 2]}, ["y"]))
     np.testing.assert_array_equal(model(np.array([[0.0, -1.0]], np.float32)), [[-np.inf, np.nan]])

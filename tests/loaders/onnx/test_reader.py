@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import resource
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,13 @@ def test_no_file(tmp_path: Path, onnx: Any) -> None:
         load_onnx(tmp_path)
     with pytest.raises(TypeError, match="string or a path"):
         load_onnx(3)  # type: ignore[arg-type]
+
+
+def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    (tmp_path / "m.onnx").write_bytes(b"\x08\x08")
+    with pytest.raises(ImportError, match=r"pip install 'numba_rnn\[onnx\]'"):
+        load_onnx(tmp_path / "m.onnx")
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\x08", b"\x08\x07", b"hello, world"])
@@ -78,7 +86,7 @@ def test_they_are_described(make: Any, tmp_path: Path) -> None:
         ([("Transpose", ["x"], ["y"], {"perm": 1.5})], "'perm' of node .* wrong type"),
         ([("Concat", ["x"], ["y"], {})], "needs the attribute 'axis'"),
         ([("Cast", ["x"], ["y"], {"to": 8})], "casts to data type 8"),
-        ([("Relu", ["x"], ["y", "z"], {})], "outputs that are not computed: z"),
+        ([("Relu", ["x"], ["a", "z"], {}), ("Tanh", ["z"], ["y"], {})], "outputs that are not computed: z"),
         ([("Split", ["x"], ["y", "z"], {"num_outputs": 2**40})], "makes 1099511627776 parts"),
         ([("Squeeze", ["x"], ["y"], {"axes": [0]})], "'axes' as an attribute, which opset 17 knows as an input"),
     ],
@@ -86,6 +94,13 @@ def test_they_are_described(make: Any, tmp_path: Path) -> None:
 def test_bad_graphs(nodes: Any, why: str, make: Any, load: Load) -> None:
     with pytest.raises(ModelFileError, match=why):
         load(make(nodes, X, ["y"]))
+
+
+def test_no_name(make: Any, load: Load, onnx: Any) -> None:
+    data = make([("Relu", ["x"], ["y"], {})], X, ["y"])
+    for edit in (lambda m: m.graph.input.add(), lambda m: m.graph.initializer.add(data_type=1, raw_data=bytes(4))):
+        with pytest.raises(ModelFileError, match="without a name"):
+            load(edited(onnx, data, edit))
 
 
 def test_attribute_twice(make: Any, load: Load, onnx: Any) -> None:
@@ -199,6 +214,39 @@ def test_nothing_grows_on_loading(make: Any, load: Load) -> None:
         load(data)
         assert time.perf_counter() - start < 2
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kilobytes
+
+
+def part(number: int, content: bytes) -> bytes:
+    """A field of a protobuf message that is a message or text."""
+    size = len(content)
+    length = bytes([size & 127 | 128, size >> 7 & 127 | 128, size >> 14 & 127 | 128, size >> 21])
+    return bytes([number << 3 | 2]) + length + content
+
+
+@pytest.mark.parametrize(
+    ("graph", "why"),
+    [
+        (part(1, b"") * 20_000, "too many parts 'node'"),
+        (part(5, b"") * 20_000, "too many parts 'initializer'"),
+        (part(11, b"") * 20_000, "too many parts 'input'"),
+        (b"\x0a\x00" * 600_000, "too many parts. Expected: at most 524288 fields"),
+        (part(1, b"\x2a\x00" * 600_000), "too many parts. Expected: at most 524288 fields"),
+    ],
+    ids=["nodes", "arrays", "inputs", "fields", "attributes"],
+)
+def test_many_parts(graph: bytes, why: str, load: Load, onnx: Any) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ModelFileError, match=why):
+        load(b"\x08\x08" + part(7, graph))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes
+
+
+def test_deep_nesting(load: Load, onnx: Any) -> None:
+    graph = b""
+    for _ in range(1000):
+        graph = part(1, part(5, part(6, graph)))
+    with pytest.raises(ModelFileError, match="Expected an ONNX model"):
+        load(part(7, graph))
 
 
 def test_weights_made_of_weights_are_made_on_loading(onnx: Any) -> None:
