@@ -125,7 +125,7 @@ class _Upgrade:
 
     def _layer(self, name: str, was: str, config: dict[str, Any]) -> dict[str, Any]:
         """Bring a layer's options into shape; returns further keys of its entry."""
-        shape = config.pop("batch_input_shape", None)
+        shape, _ = config.pop("batch_input_shape", None), config.pop("input_dtype", None)
         for key in NO_EFFECT.get(name, ()):
             config.pop(key, None)
         if name == "InputLayer":
@@ -220,7 +220,7 @@ def _input_of(entry: dict[str, Any]) -> dict[str, Any] | None:
     config: Any = entry.get("config")
     while isinstance(config, dict):
         if isinstance(shape := config.get("batch_input_shape"), list):
-            dtype = _dtype(config.get("dtype"))
+            dtype = _dtype(config.get("input_dtype", config.get("dtype")))
             options = {
                 "batch_shape": shape,
                 "dtype": "float32" if not isinstance(dtype, str) or dtype.startswith("mixed") else dtype,
