@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import numba_rnn as keras
-from numba_rnn import layers as L
 from numba_rnn.errors import ModelFileError
 from numba_rnn.loaders import load_model, load_weights
 
+L = keras.layers
 D, H = 3, 2
 Write = Callable[..., Path]
 
