@@ -180,9 +180,9 @@ class _Upgrade:
 
 
 def _activation(value: Any) -> Any:
-    if isinstance(value, dict) and value.get("class_name") == "function":
-        value = value.get("config")
-    return ACTIVATIONS.get(value, value) if isinstance(value, str) else value
+    """A name or a file's description of a function, under the name that it has today."""
+    name = value.get("config") if isinstance(value, dict) and value.get("class_name") == "function" else value
+    return ACTIVATIONS.get(name, value) if isinstance(name, str) else value
 
 
 def _initializer(value: Any) -> Any:

@@ -57,7 +57,9 @@ def test_hard_sigmoid_is_that_of_keras_2(key: str, value: Any) -> None:
 
 def test_activations_under_tensorflows_names() -> None:
     assert upgraded("Dense", activation="softmax_v2")["activation"] == "softmax"
-    assert upgraded("Dense", activation="swish")["activation"] == "swish"
+    own = {"module": "m", "class_name": "function", "config": "mine", "registered_name": "m>mine"}
+    for activation in ("swish", None, own):
+        assert upgraded("Dense", activation=activation)["activation"] == activation
 
 
 @pytest.mark.parametrize(
