@@ -23,12 +23,13 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
-import keras2_cases_models  # noqa: F401 (registers its cases)
 import numpy as np
 from keras2_cases import CASES, K, keras
 
 HERE = Path(__file__).parent
 VERSION = tuple(int(n) for n in keras.__version__.split(".")[:2])
+if VERSION >= (2, 4):
+    import keras2_cases_models  # noqa: F401 (registers its cases)
 TF_KERAS = keras.__name__ == "tf_keras"
 OLDER = [
     "sequential_lstm",
@@ -55,10 +56,14 @@ LARGE = 16_384  # bytes: `.keras` files above it are repacked, so that both stor
 
 
 def randomise(model: Any, rng: np.random.Generator) -> None:
+    """By layer: of old, `model.weights` is in another order than what `model.get_weights` gives."""
+    names = [w.name for layer in model.layers for w in layer.weights]
     model.set_weights(
         [
-            rng.uniform(0.5, 2.0, w.shape) if "moving_variance" in w.name else rng.normal(0.0, 0.5, w.shape)
-            for w in model.weights
+            rng.uniform(0.5, 2.0, a.shape)
+            if name and ("variance" in name or "_std" in name)
+            else rng.normal(0.0, 0.5, a.shape)
+            for name, a in zip(names, model.get_weights(), strict=True)
         ]
     )
 
@@ -115,7 +120,7 @@ def formats(name: str) -> list[str]:
 def write(name: str, folder: Path) -> None:
     build = CASES[name][0]
     seed = zlib.crc32(name.encode())
-    K.clear_session()
+    getattr(K, "clear_session", getattr(K, "reset_uids", lambda: None))()
     built = build(np.random.default_rng(seed))
     # A model whose outputs only another can give (Keras runs some layers on a GPU alone) comes with that other.
     model, x, reader = (*built, built[0])[:3]
