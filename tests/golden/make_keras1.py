@@ -56,8 +56,9 @@ KERAS_2 = [
 ]
 ONLY = {
     (1, 2): ["sequential_lstm", "sequential_old", "embedding_masks", "masked_old", "functional_old", "stateful"],
-    (2, 0): KERAS_2[:-3],
-    (2, 3): [*KERAS_2, "encoder_decoder", "trained_old"],
+    (2, 0): ["sequential_lstm", "sequential_old", "embedding_masks", "nested_old"],
+    (2, 2): [*KERAS_2, "gru_options"],
+    (2, 3): ["sequential_old", "masked_old", "encoder_decoder", "encoder_decoder_masked", "nested_norm", "trained_old"],
 }
 
 
@@ -75,7 +76,7 @@ def sequential_old(rng):
     ), sequences(rng)
 
 
-@case("legacy_weights.h5")
+@case()
 def masked_old(rng):
     return Sequential(
         [
@@ -138,4 +139,4 @@ def main(names: list[str], folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ONLY.get(VERSION, KERAS_2), HERE / keras.__version__)
+    main(sys.argv[1:] or ONLY[VERSION], HERE / keras.__version__)
