@@ -5,15 +5,12 @@
     python tests/golden/make_keras1.py [CASE ...]
 
 Keras itself is as it was published, and so is its backend, Theano, which interprets its graphs here (`cxx=` turns its
-compiler off). What both miss in a newer Python is given back to Python before they are imported (`restore`): names
-that `collections` and `inspect` dropped, and a record of NumPy's build. None of it touches what is computed or saved.
+compiler off). What both miss in a newer Python is given back to Python before they are imported (`old_python.py`):
+names that `collections` and `inspect` dropped, and a record of NumPy's build. None of it touches what is computed or saved.
 """
 
 from __future__ import annotations
 
-import collections
-import collections.abc
-import inspect
 import os
 import sys
 import warnings
@@ -25,19 +22,11 @@ os.environ["KERAS_BACKEND"] = "theano"
 os.environ["THEANO_FLAGS"] = "cxx=,device=cpu,floatX=float32,blas.ldflags="
 
 
-def restore() -> None:
-    """What Python 3.10 and 3.11 and NumPy 1.22 took away."""
-    import numpy.distutils.__config__ as built
-
-    for name in collections.abc.__all__:
-        if not hasattr(collections, name):
-            setattr(collections, name, getattr(collections.abc, name))
-    spec = collections.namedtuple("ArgSpec", "args varargs keywords defaults")
-    inspect.ArgSpec, inspect.getargspec = spec, lambda f: spec(*inspect.getfullargspec(f)[:4])
-    built.blas_opt_info = {}
-
+import numpy.distutils.__config__ as built  # noqa: E402
+from old_python import restore  # noqa: E402
 
 restore()
+built.blas_opt_info = {}
 
 from keras2_cases import CASES, B, D, H, Input, L, Model, Sequential, T, case, keras, padded, sequences, tokens  # noqa: E402
 from make_keras2 import HERE, VERSION, write  # noqa: E402
