@@ -55,8 +55,8 @@ OLDER = [
     "op_layers",
     "mixed_float16",
 ]
-# Keras 2.11 writes these, and 2.12 writes them in `.h5` too; after it little changed there, or between the weights of a `.keras` and of a
-# `.weights.h5`, and one case of each tells.
+# What Keras 2.11 writes, and 2.12 in `.h5` too. After it little changed there, or between the weights of a `.keras` and
+# of a `.weights.h5`: one case of each tells.
 OLDER_H5 = ["bidirectional", "encoder_decoder", "cell_stacks", "mixed_float16", "op_layers", "stateful"]
 ONE_H5, ONE_WEIGHTS_H5 = "backward_layer", "nested"
 LARGE = 16_384  # bytes: `.keras` files above it are repacked, so that both stored and deflated members are read
