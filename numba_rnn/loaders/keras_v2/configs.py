@@ -160,6 +160,8 @@ class _Upgrade:
     def _sequential(self, entry: dict[str, Any]) -> dict[str, Any]:
         config = entry["config"]
         config = {"layers": config} if isinstance(config, list) else dict(config)  # a list until Keras 2.2.3
+        if "name" not in config and isinstance(entry.get("name"), str):
+            config["name"] = entry["name"]  # a list's, in a graph
         before = [one if "class_name" in one else _nameless(one) for one in config["layers"]]
         layers = [self.object(one) for one in before]
         if before and layers[0]["class_name"] not in {"InputLayer", *GRAPHS} and (first := _input_of(before[0])):

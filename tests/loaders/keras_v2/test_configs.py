@@ -144,6 +144,15 @@ def test_a_sequential_was_a_list() -> None:
     assert model.layers[0].recurrent_activation.__name__ == "keras2_hard_sigmoid"
 
 
+def test_a_nested_list_has_its_name_in_the_graph() -> None:
+    inner = {
+        "class_name": "Sequential",
+        "name": "part",
+        "config": [layer("LSTM", **LSTM, batch_input_shape=[None, 4, 2])],
+    }
+    assert upgrade(inner, (2, 0))["config"]["name"] == "part"
+
+
 def test_the_shape_may_be_the_inner_layers() -> None:
     inner = layer("LSTM", **LSTM, batch_input_shape=[7, 4, 2])
     model = deserialize_model(upgrade(sequential(layer("Bidirectional", name="b", layer=inner)), (2, 2)), (2, 2))

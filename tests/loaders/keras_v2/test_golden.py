@@ -71,7 +71,18 @@ def check(model: Any, path: Path) -> None:
 
 def test_all_are_read() -> None:
     assert len(READ) > 140
-    assert {path.parent.name for path in READ} == {"2.12.0", "2.13.1", "2.14.0", "2.15.0", "tf-keras-2.21.0"}
+    assert {path.parent.name for path in READ} == {
+        "1.2.2",
+        "2.0.8",
+        "2.2.4",
+        "2.3.1",
+        "2.11.0",
+        "2.12.0",
+        "2.13.1",
+        "2.14.0",
+        "2.15.0",
+        "tf-keras-2.21.0",
+    }
 
 
 @pytest.mark.parametrize("path", READ, ids=named(READ))

@@ -105,6 +105,29 @@ NODES = {
     "concat": (node_of("ConcatV2", A, [*B, {}], constants={"2": -1}), lambda a, b: np.concatenate([a, b], -1)),
     "transpose": (node_of("Transpose", A, constants={"1": [0, 2, 1]}), lambda a, b: a.transpose(0, 2, 1)),
     "matmul": (node_of("BatchMatMulV2", A, [*B, {}], adj_y={"b": True}), lambda a, b: a @ b.transpose(0, 2, 1)),
+    "last step": (
+        node_of(
+            "StridedSlice",
+            A,
+            constants={"1": [0, -1], "2": [0, 0], "3": [1, 1]},
+            begin_mask={"i": "1"},
+            end_mask={"i": "1"},
+            shrink_axis_mask={"i": "2"},
+        ),
+        lambda a, b: a[:, -1],
+    ),
+    "a slice": (
+        node_of(
+            "StridedSlice",
+            A,
+            constants={"1": [0, 0, 0, 1], "2": [0, 0, 0, 3], "3": [1, 1, 1, 2]},
+            ellipsis_mask={"i": "1"},
+            new_axis_mask={"i": "2"},
+            begin_mask={"i": "4"},
+            end_mask={"i": "4"},
+        ),
+        lambda a, b: a[..., None, :, 1:3:2],
+    ),
     "expand": (node_of("ExpandDims", A, constants={"1": 1}), lambda a, b: a[:, None]),
 }
 
@@ -132,7 +155,10 @@ WRONG = {
     "unknown option": (called("math.reduce_mean", axis=1, weights=[1.0]), "weights"),
     "no second tensor": (called("math.add"), "cannot be read.*'y'"),
     "unknown operation": (node_of("Fft", A), "`fft`"),
-    "slices by tensors": (node_of("StridedSlice", A, constants={"1": [0], "2": [1], "3": [1]}), "'StridedSlice'"),
+    "slices by tensors": (
+        node_of("StridedSlice", A, [*B, {}], constants={"2": [1], "3": [1]}),
+        "'o/p'. by what it computes",
+    ),
     "no node": (("TensorFlowOpLayer", {"node_def": "\n\x03add"}, [A]), "cannot be read. Expected: JSON"),
 }
 
