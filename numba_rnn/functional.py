@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ __all__ = [
     "Cell",
     "Linear",
     "ScanOptions",
+    "bind",
     "both_ways",
     "gru",
     "linear",
@@ -183,8 +185,7 @@ def scan(
     Raises:
         ShapeError: x, mask or a state does not fit, or T is 0.
     """
-    dtype = cell.recurrence.dtype
-    x = _plain(x, dtype)
+    x = _plain(x, cell.recurrence.dtype)
     if x.ndim != 3 or x.shape[2] != cell.D:
         check_shape(
             "x", x, "B T D", "Sequences have the features last; check the data or the layer's input size.", D=cell.D
@@ -198,6 +199,51 @@ def scan(
         initial_state = _checked_state(cell, initial_state, B)
     backend, prepared = cell.prepared()
     return backend.scan(prepared, x, mask, initial_state, options)
+
+
+def bind(
+    cell: Cell,
+    x: Array,
+    states: Array,
+    y: Array,
+    mask: Array | None = None,
+    options: ScanOptions = ScanOptions(),  # noqa: B008 (frozen)
+) -> Callable[[], object]:
+    """A scan over arrays that stay where they are, as a call to be made again and again: a step costs little but the step.
+
+    Every call runs over what `x` and `mask` hold then, goes on from `states` and leaves the new ones there.
+
+    Args:
+        cell: what `prepare` returned, not `both_ways`; a device that is chosen later makes no difference.
+        x: (B, T, D), T at least 1.
+        states: (S, B, H).
+        y: (B, T, H) with `return_sequences`, otherwise (B, H): written by every call.
+        mask: bool (B, T), or None.
+        options: as of `scan`.
+
+    Raises:
+        ShapeError: an array has the wrong shape, or T is 0.
+        DTypeError: an array is not of the cell's dtype, or the mask not bool.
+        ValueError: an array is not C-contiguous, aligned and writable; the cell is a pair.
+    """
+    if cell.backward is not None:
+        raise ValueError("A pair of cells runs from both ends, and cannot go on. Expected: a cell from `prepare`.")
+    sizes = check_shape("x", x, "B T D", D=cell.D)
+    if sizes["T"] == 0:
+        raise ShapeError(f"`x` has no time steps. Expected: (B, T, D) with T at least 1. Received: {x.shape}.")
+    B, T, S, H = sizes["B"], sizes["T"], len(cell.recurrence.spec.states), cell.H
+    check_shape("states", states, "S B H", S=S, B=B, H=H)
+    check_shape("y", y, "B T H" if options.return_sequences else "B H", B=B, T=T, H=H)
+    if mask is not None:
+        check_shape("mask", mask, "B T", B=B, T=T)
+    for name, array in (("x", x), ("states", states), ("y", y), ("mask", mask)):
+        wanted = np.dtype(np.bool_) if name == "mask" else cell.recurrence.dtype
+        if array is not None and array.dtype != wanted:
+            raise DTypeError(f"`{name}` has the wrong dtype. Expected: {wanted}. Received: {array.dtype}.")
+        if array is not None and not array.flags.carray:
+            raise ValueError(f"`{name}` must be C-contiguous, aligned and writable: it is used where it lies.")
+    backend, prepared = cell.prepared()
+    return backend.bind(prepared, x, mask, states, y, options)
 
 
 def step_mask(mask: Any, B: int, T: int) -> Array:

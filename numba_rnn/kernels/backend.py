@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -117,6 +118,18 @@ class Backend(Protocol):
 
         Returns:
             The output, (B, T, N*H) in processing order or (B, N*H), and the last states (N*S, B, H).
+        """
+        ...
+
+    def bind(
+        self, prepared: Any, x: Array, mask: Array | None, states: Array, y: Array, options: ScanOptions
+    ) -> Callable[[], object]:
+        """`scan` as a call to be made again and again, over arrays that stay: it goes on from `states` and leaves them there.
+
+        Args:
+            prepared, x, mask, options: as of `scan`, for a single cell; the caller keeps all arrays as long as it makes the call.
+            states: (S, B, H), C-contiguous, read and written.
+            y: (B, T, H) or (B, H), C-contiguous, written.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,16 @@ class Reference:
             outputs.append(y[:, ::-1] if k == 1 and options.return_sequences else y)
             last += after
         return np.concatenate(outputs, -1).astype(recurrence.dtype), np.stack(last).astype(recurrence.dtype)
+
+    def bind(
+        self, prepared: Any, x: Array, mask: Array | None, states: Array, y: Array, options: ScanOptions
+    ) -> Callable[[], object]:
+        """A scan whose results are copied to where they belong; see `Backend.bind`."""
+
+        def run() -> None:
+            y[...], states[...] = self.scan(prepared, x, mask, tuple(states), options)
+
+        return run
 
     def prepare_linear(self, kernel: Array | Compressed, bias: Array) -> tuple[Array, Array]:
         """The weights, or what they stand for, in float64."""

@@ -96,6 +96,7 @@ class RNN(Layer):
         self.states: list[Any] | None = None
         self._stacked = isinstance(cell, StackedRNNCells)
         self._in_kernels = all(runs_in_kernels(one) for one in self._cells)
+        self._one_kernel = self._in_kernels and not self._stacked
         self._mixed = any(getattr(one, "compute_dtype", self.dtype) != self.dtype for one in self._cells)
 
     @property
@@ -155,11 +156,14 @@ class RNN(Layer):
         """Run over sequences (B, T, D)."""
         if self.stateful:
             initial_state = self._kept(sequences, initial_state)
-        mask = single_mask(mask, self.name)
+        if mask is not None:
+            mask = single_mask(mask, self.name)
         options = OPTIONS[self.go_backwards, self.return_sequences, self.zero_output_for_mask]
         states: Any
         try:
-            if not self._in_kernels or (training and any(cell.drops_each_gate for cell in self._cells)):
+            if self._one_kernel and not training:
+                y, states = functional.scan(self.cell.prepared(), sequences, mask, initial_state, options)
+            elif not self._in_kernels or (training and any(cell.drops_each_gate for cell in self._cells)):
                 y, states = self._step(sequences, initial_state, mask, training, options)
             elif self._stacked:
                 y, states = self._scan_stack(sequences, initial_state, mask, training, options)
@@ -241,7 +245,7 @@ class RNN(Layer):
     @property
     def runs_one_kernel(self) -> bool:
         """Whether a call is one call of a kernel, in the layer's own dtype."""
-        return self._in_kernels and not self._stacked and not self._mixed
+        return self._one_kernel and not self._mixed
 
     def compute_output_spec(self, sequences: Any, initial_state: Any = None, mask: Any = None) -> Any:
         """Shapes of the result."""

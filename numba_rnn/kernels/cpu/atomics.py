@@ -1,4 +1,4 @@
-"""What threads that share a job need of the processor: atomic words, a pause, and one function run by several threads.
+"""What threads that share a job need of the processor: atomic words, a pause, and one another's arrays.
 
 The words are the elements of an int64 array. Every operation is sequentially consistent: whoever sees a word that another thread
 has written sees all that this thread wrote before.
@@ -20,16 +20,14 @@ __all__ = [
     "add",
     "address",
     "array_at",
-    "call_member",
     "compare_exchange",
     "load",
-    "member_call",
     "pause",
     "put",
     "yield_core",
 ]
 
-I8P, I32, I64 = ir.IntType(8).as_pointer(), ir.IntType(32), ir.IntType(64)
+I32, I64 = ir.IntType(32), ir.IntType(64)
 ORDER = "seq_cst"
 # The instruction's LLVM name and its operands.
 PAUSES = {"x86_64": ("x86.sse2.pause", []), "aarch64": ("aarch64.hint", [ir.Constant(I32, 1)])}
@@ -128,47 +126,3 @@ def array_at(tyctx, address, size, like):
         return out._getvalue()
 
     return ret(types.intp, types.intp, like), lower
-
-
-@intrinsic
-def member_call(tyctx, a, i):
-    """Write into words i and i + 1 how another thread calls the function that this stands in: `call_member` does.
-
-    It gets the arguments that this call got, but another first one, an integer: which thread it is. The words hold good until
-    this call returns.
-    """
-
-    def lower(ctx, b, sig, args):
-        run = b.function
-        given = list(run.args)
-        packed = cgutils.pack_struct(b, given[3:]) if len(given) > 3 else None
-        name = f"{run.name}.member"
-        member = ir.Function(b.module, ir.FunctionType(ir.VoidType(), [I8P, I64]), name)
-        member.linkage = "internal"
-        inner = ir.IRBuilder(member.append_basic_block("entry"))
-        struct = inner.load(inner.bitcast(member.args[0], packed.type.as_pointer()))
-        results = [cgutils.alloca_once(inner, v.type.pointee) for v in given[:2]]
-        rest = [inner.extract_value(struct, k) for k in range(len(given) - 3)]
-        inner.call(run, [*results, member.args[1], *rest])
-        inner.ret_void()
-        kept = cgutils.alloca_once_value(b, packed)
-        p = pointer(ctx, b, a, *args)
-        b.store(b.ptrtoint(member, I64), p)
-        b.store(b.ptrtoint(kept, I64), b.gep(p, [args[1].type(1)]))
-        return ctx.get_dummy_value()
-
-    return types.void(a, types.intp), lower
-
-
-@intrinsic
-def call_member(tyctx, a, i, who):
-    """Call what `member_call` wrote into words i and i + 1, as thread number `who`."""
-
-    def lower(ctx, b, sig, args):
-        p = pointer(ctx, b, a, *args[:2])
-        ty = ir.FunctionType(ir.VoidType(), [I8P, I64]).as_pointer()
-        fn = b.inttoptr(b.load(p), ty)
-        b.call(fn, [b.inttoptr(b.load(b.gep(p, [args[1].type(1)])), I8P), args[2]])
-        return ctx.get_dummy_value()
-
-    return types.void(a, types.intp, types.int64), lower

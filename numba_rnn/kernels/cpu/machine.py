@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from threading import Lock
 from typing import Any
 
@@ -15,6 +15,7 @@ from numba_rnn.cells import CELLS
 from numba_rnn.compressed import Compressed, expand
 from numba_rnn.config import settings
 from numba_rnn.kernels.backend import SEQUENCES, CellWeights, Recurrence, ScanOptions
+from numba_rnn.kernels.cpu.calls import build_again, keep
 from numba_rnn.kernels.cpu.cost import WORTH_A_KERNEL, Cost, cost
 from numba_rnn.kernels.cpu.dot import LONGEST
 from numba_rnn.kernels.cpu.host import dots, l2_bytes, lanes_of, readable, rows_shape, tile_shape, vector_bytes
@@ -31,10 +32,12 @@ from numba_rnn.kernels.fingerprint import source
 __all__ = ["CPU"]
 
 Kernel = Callable[..., int]
+Again = Callable[[Array, Array, Array], int]  # of x, y and last
+Shape = tuple[int, ...]
 
 DESCRIBED = (1, 1), (1, 100), (32, 100)  # calls whose plans `describe` tells, rows and steps
 MANY = 1 << 20  # rows: more than any choice depends on
-PLANS = 1000  # of a cell that are kept, one a shape
+PLANS = 1000  # of a cell that are kept, one a shape; and calls, one a shape and options
 
 _building = Lock()  # or two threads that need the same kernel first would compile it twice
 
@@ -107,6 +110,15 @@ def _linear_kernel(lanes: int, vector: int, storage: str | None) -> Kernel:
     return run
 
 
+@cache
+def _again(dtype: np.dtype[Any], axes: int) -> Callable[..., int]:
+    """What makes kept calls whose y has two axes or three."""
+    a, y = np.empty((0, 0, 0), dtype), np.empty((0, 0, 0)[:axes], dtype)
+    with _building:
+        compiled: Callable[..., int] = compile_for(build_again(source()), f"kept calls {dtype}", ALONE, a, y, a)
+    return compiled
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A cell ready to run.
@@ -121,6 +133,8 @@ class Prepared:
         no_mask, no_state: what the kernel takes for None.
         build, key: `_scan_kernel` or `_rows_kernel`, and its arguments; the vector's width is the one at the time, whatever the
             settings become.
+        plans: what `plan` found, by rows, steps and the threads setting.
+        calls: those that came twice, by the shape of x, the options and the threads setting: with the shapes of y and last.
     """
 
     recurrence: Recurrence
@@ -135,6 +149,7 @@ class Prepared:
     build: Callable[..., Kernel]
     key: tuple[str | int | None, ...]
     plans: dict[tuple[int, int, int], tuple[Prepared, Plan]] = field(default_factory=dict, compare=False)
+    calls: dict[tuple[Shape, int, int], tuple[Again, Shape, Shape]] = field(default_factory=dict, compare=False)
 
     def plan(self, B: int, T: int) -> tuple[Prepared, Plan]:
         """Who runs B rows of T steps, this or `rows`, and how to cut them, on as many threads as the settings allow; see `plans`.
@@ -152,11 +167,21 @@ class Prepared:
         self.plans[B, T, setting] = found
         return found
 
+    def keep(self, runner: Prepared, how: Plan, x: Array, y: Array, last: Array, flags: int) -> None:
+        """Keep a call of `runner` that was just made, without mask and states and on one thread."""
+        if len(self.calls) >= PLANS:
+            self.calls.clear()
+        r = runner
+        words = keep(r.kernel, x, r.no_mask, r.no_state, *r.packed, y, last, flags, how.chunk, how.block, 1)
+        y_shape = y.shape if flags & SEQUENCES else (y.shape[0], y.shape[2])
+        again = partial(_again(x.dtype, len(y_shape)), words)
+        self.calls[x.shape, flags, settings.threads] = again, y_shape, last.shape
+
     @cached_property
     def rows(self) -> Prepared:
         """The same cells for vectors of rows, from the same weights."""
         packed = pack_for_rows(self.packed, self.N, self.H, rows_shape(self.key[-2]).tall)
-        return replace(self, packed=packed, build=_rows_kernel, key=self.key[:-1], plans={})
+        return replace(self, packed=packed, build=_rows_kernel, key=self.key[:-1], plans={}, calls={})
 
     def paired(self, states: tuple[Array, ...]) -> tuple[Array, ...]:
         """N*S states (B, H) as the kernel takes them: S of (N*B, H)."""
@@ -182,6 +207,18 @@ class PreparedLinear:
     bias: Array
     H: int
     run: Kernel
+
+
+def _run(kernel: Kernel, how: Plan, arguments: tuple[Any, ...]) -> None:
+    """Call a kernel, with the helper threads that the plan wants if they are free."""
+    chunk, block, parts, seats = how
+    if seats == 1 or (helped := enter(seats)) is None:
+        kernel(0, ALONE, *arguments, chunk, block, 1, 1)
+    else:
+        try:
+            kernel(0, helped.words, *arguments, chunk, block, parts, seats)
+        finally:
+            helped.leave()
 
 
 class CPU:
@@ -251,21 +288,40 @@ class CPU:
         options: ScanOptions,
     ) -> tuple[Array, Array]:
         """Run the whole sequence; see `Backend.scan`."""
-        B, T, _ = x.shape
-        p, (chunk, block, parts, seats) = prepared.plans.get((B, T, settings.threads)) or prepared.plan(B, T)
         flags = options.flags
-        y = np.empty((B, T if flags & SEQUENCES else 1, p.N * p.H), x.dtype)
-        last = np.empty((p.N * p.S, B, p.H), x.dtype)
+        if mask is None and initial_state is None:
+            kept = prepared.calls.get((x.shape, flags, settings.threads))
+            if kept is not None:
+                again, y_shape, last_shape = kept
+                y, last = np.empty(y_shape, x.dtype), np.empty(last_shape, x.dtype)
+                again(x, y, last)
+                return y, last
+        B, T, _ = x.shape
+        y = np.empty((B, T if flags & SEQUENCES else 1, prepared.N * prepared.H), x.dtype)
+        last = np.empty((prepared.N * prepared.S, B, prepared.H), x.dtype)
+        seen = prepared.plans.get((B, T, settings.threads))
+        p, how = seen or prepared.plan(B, T)
         m = p.no_mask if mask is None else mask
         states = p.no_state if initial_state is None else p.paired(initial_state)
-        if seats == 1 or (helped := enter(seats)) is None:
-            p.kernel(0, ALONE, x, m, states, *p.packed, y, last, flags, chunk, block, 1, 1)
-        else:
-            try:
-                p.kernel(0, helped.words, x, m, states, *p.packed, y, last, flags, chunk, block, parts, seats)
-            finally:
-                helped.leave()
+        _run(p.kernel, how, (x, m, states, *p.packed, y, last, flags))
+        if seen and how.seats == 1 and mask is None and initial_state is None:
+            prepared.keep(p, how, x, y, last, flags)
         return (y if flags & SEQUENCES else y[:, 0]), last
+
+    def bind(
+        self, prepared: Prepared, x: Array, mask: Array | None, states: Array, y: Array, options: ScanOptions
+    ) -> Callable[[], object]:
+        """A kept call, or on several threads one that is made anew; see `Backend.bind`."""
+        B, T, _ = x.shape
+        p, how = prepared.plans.get((B, T, settings.threads)) or prepared.plan(B, T)
+        m = p.no_mask if mask is None else mask
+        # The kernel has read all states before it writes the first.
+        arguments = x, m, tuple(states), *p.packed, y if y.ndim == 3 else y[:, None], states, options.flags
+        if how.seats == 1:
+            return partial(
+                _again(x.dtype, 3), keep(p.kernel, *arguments, how.chunk, how.block, 1), x, arguments[-3], states
+            )
+        return partial(_run, p.kernel, how, arguments)
 
     def prepare_linear(self, kernel: Array | Compressed, bias: Array) -> PreparedLinear:
         """Pack the weights and compile the kernel, or take it from the disk cache."""

@@ -9,7 +9,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
-from numba_rnn.kernels.cpu.atomics import member_call
+from numba_rnn.kernels.cpu.calls import KEEP, keep_call, member_call
 from numba_rnn.kernels.cpu.dot import fixed_size, in_fixed_point
 from numba_rnn.kernels.cpu.jit import kernel, literal_jitable
 from numba_rnn.kernels.cpu.product import product, workspace
@@ -149,7 +149,7 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
         x (B, T, D); mask bool (B, T) or empty; initial: S arrays (N*B, H) or empty; packed weights (`pack.PackedWeights`) of N
         cells, one or two, the second running the other way; y (B, T or 1, N*H), written, the second's steps in the first's order;
         last (N*S, B, H), written; chunk: steps projected at once; block: rows of a task; parts: of a step's panels,
-        1 unless there is a single task; seats: threads that may take part.
+        1 unless there is a single task; seats: threads that may take part, or `calls.KEEP`.
     Returns the fingerprint it was compiled with.
     """
     tall, short, panels, row_panels = shape.tall, shape.short, shape.panels, shape.row_panels
@@ -163,6 +163,9 @@ def build_scan(fingerprint, lanes, gates, first, states, extra, shape, rest_shap
     def run(
         member, team, x, mask, initial, w, bias, first_w, first_b, rest_w, rest_b, p, y, last, flags, chunk, block, parts, seats
     ):  # fmt: skip
+        if seats == KEEP:
+            keep_call(team)
+            return fingerprint
         B, T, D = x.shape
         H = last.shape[2]
         HB = (H + lanes - 1) // lanes  # panels

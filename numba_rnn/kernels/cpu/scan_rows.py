@@ -9,7 +9,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
-from numba_rnn.kernels.cpu.atomics import member_call
+from numba_rnn.kernels.cpu.calls import KEEP, keep_call, member_call
 from numba_rnn.kernels.cpu.jit import kernel, literal_jitable
 from numba_rnn.kernels.cpu.product import product_by_rows, workspace
 from numba_rnn.kernels.cpu.scan import AT_ONCE, terms
@@ -90,6 +90,9 @@ def build_scan_rows(fingerprint, lanes, gates, first, states, extra, shape, upda
     def run(
         member, team, x, mask, initial, w, bias, first_w, first_b, rest_w, rest_b, p, y, last, flags, chunk, block, parts, seats
     ):  # fmt: skip
+        if seats == KEEP:
+            keep_call(team)
+            return fingerprint
         B, T, D = x.shape
         H = last.shape[2]
         sequences, zero_masked, masked = flags & SEQUENCES != 0, flags & ZERO_MASKED != 0, mask.size > 0

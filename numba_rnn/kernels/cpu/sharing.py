@@ -6,7 +6,7 @@ itself. It only ever waits for what a helper has begun. The words of a team, eac
 
     OPEN      the number of the job that may be joined, 0 if none may, -1 when helpers are to end
     JOB       the number of the last job
-    CALL      how to call the kernel, two words (`atomics.member_call`), and how many threads may take part
+    CALL      how to call the kernel, two words (`calls.member_call`), and how many threads may take part
     INSIDE    helpers that may be at work
     TAKEN     tasks that were taken
     DONE      parts that are done, of all steps
@@ -20,13 +20,13 @@ from numba_rnn.kernels.cpu.atomics import (
     add,
     address,
     array_at,
-    call_member,
     compare_exchange,
     load,
     pause,
     put,
     yield_core,
 )
+from numba_rnn.kernels.cpu.calls import call_member
 from numba_rnn.kernels.cpu.jit import kernel
 
 __all__ = [
@@ -67,7 +67,7 @@ def rest(pauses):
 
 @register_jitable
 def open_job(team, seats, parts):
-    """Let helpers in, up to `seats` threads with the caller; `atomics.member_call` has written CALL."""
+    """Let helpers in, up to `seats` threads with the caller; `calls.member_call` has written CALL."""
     team[SEATS] = seats
     team[TAKEN] = team[DONE] = 0
     for part in range(parts):

@@ -26,6 +26,7 @@ def both(prepared, call):
     results = []
     for how in plans:
         prepared.plans[(*x.shape[:2], config.settings.threads)] = how
+        prepared.calls.clear()  # or one that was kept would be made
         results.append(CPU().scan(prepared, *call))
     return results
 

@@ -30,6 +30,7 @@ def forced(cell, plan, *args):
     prepared = cell.prepared()[1]
     key = (*args[0].shape[:2], config.settings.threads)
     prepared.plans[key] = prepared, plan
+    prepared.calls.clear()  # or one that was kept would be made
     try:
         y, last = functional.scan(cell, *args)
     finally:
