@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 __all__ = [
-    "EXISTING", "FILE", "MODEL", "check_built", "compilations", "errors_in_words", "find_kernels", "in_one_line", "load",
-    "print_table",
+    "EXISTING", "FILE", "MODEL", "check_built", "compilations", "errors_in_words", "find_kernels", "load", "print_table",
+    "printable",
 ]  # fmt: skip
 
 PATIENCE = 1.0  # seconds: loading a kernel from the disk cache takes less, compiling one takes more
@@ -30,7 +30,7 @@ def print_table(title: str, columns: list[str], rows: Sequence[tuple[str, ...]],
 
     table = Table(*columns, title=title, title_justify="left", show_lines=lines)
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text("\n".join(map(printable, cell.split("\n")))) for cell in row))
     Console().print(table)
 
 
@@ -40,12 +40,12 @@ def errors_in_words() -> Iterator[None]:
     try:
         yield
     except (ValueError, IndexError, OSError, ImportError) as error:  # Embedding raises IndexError
-        raise click.ClickException(in_one_line(str(error))) from error
+        raise click.ClickException(printable(" ".join(str(error).split()))) from error
 
 
-def in_one_line(text: str) -> str:
-    """Text that a file may have brought along: white space becomes one space, what would steer the terminal a question mark."""
-    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+def printable(text: str) -> str:
+    """Text that a file may have brought along, a question mark in place of what would steer the terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def load(path: Path) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from numba_rnn.cli.common import FILE, check_built, errors_in_words, find_kernels, in_one_line, print_table
+from numba_rnn.cli.common import FILE, check_built, errors_in_words, find_kernels, print_table, printable
 from numba_rnn.cli.comparing import compare
 
 __all__ = ["info"]
@@ -39,9 +39,10 @@ def info(path: Path, costs: bool) -> None:
         if keras:
             check_built(report.model, path)
         click.echo(f"{path}: {report.kind}")
-        click.echo(f"Written by: {report.written_by}")
+        click.echo(printable(f"Written by: {report.written_by}"))
         if report.classes:
-            click.echo("Holds: " + ", ".join(f"{name} x {n}" if n > 1 else name for name, n in report.classes.items()))
+            names = [f"{name} x {n}" if n > 1 else name for name, n in report.classes.items()]
+            click.echo(printable(f"Holds: {', '.join(names)}"))
         if report.weights:
             click.echo(f"Weights: {len(report.weights)} arrays, {report.parameters:,} numbers")
         elif report.parameters:
@@ -56,20 +57,22 @@ def info(path: Path, costs: bool) -> None:
 
 
 def _print_what_runs(report: Any) -> None:
-    if hasattr(report.model, "summary"):
-        report.model.summary()
-    if hasattr(report.model, "layers"):
-        kernels = list(find_kernels(report.model))
+    model, weights = report.model, report.weights
+    if hasattr(model, "layers"):
+        model.summary()
+        kernels = list(find_kernels(model))
         if kernels:
             running = [(name, "\n".join(lines)) for name, lines in kernels]
             print_table("Kernels", ["Recurrent layer", "Kernel"], running)
         else:
             click.echo("No recurrent layers.")
         return
-    if report.weights:
-        rows = [(in_one_line(w.name), str(w.shape), str(w.dtype)) for w in report.weights[:MOST]]
+    if hasattr(model, "summary"):
+        model.summary(lambda line: click.echo(printable(line)))
+    elif weights:
+        rows = [(w.name, str(w.shape), w.dtype) for w in weights[:MOST]]
         print_table("Weights", ["Name", "Shape", "Type"], rows, lines=False)
-        if len(report.weights) > MOST:
-            click.echo(f"And {len(report.weights) - MOST} more.")
+        if len(weights) > MOST:
+            click.echo(f"And {len(weights) - MOST} more.")
     if report.problem is None and report.remedy:
         click.echo(f"Use: {report.remedy}")

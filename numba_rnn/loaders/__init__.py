@@ -14,23 +14,26 @@ from numba_rnn.errors import ModelFileError
 from numba_rnn.loaders.conversion import convert
 from numba_rnn.loaders.formats import ONNX, SAFETENSORS, TORCH, FileReport, describe, kind_of
 from numba_rnn.loaders.hdf5 import h5_bytes, holds_layers, is_whole_model, load_h5, load_h5_weights
-from numba_rnn.loaders.keras_v3 import archive_bytes, load_archive, load_archive_weights, weights_bytes
+from numba_rnn.loaders.keras_v2 import upgrade
+from numba_rnn.loaders.keras_v3 import (
+    KERAS_3,
+    archive_bytes,
+    check_version,
+    load_archive,
+    load_archive_weights,
+    weights_bytes,
+)
 from numba_rnn.loaders.pytorch import from_torch
 from numba_rnn.loaders.safetensors import load_tensor_weights, load_tensors, tensors_bytes
 from numba_rnn.loaders.safety import HDF5_SIGNATURE, check_source, open_hdf5
 from numba_rnn.loaders.weights import load_layout
 from numba_rnn.loaders.writing import check_target, replace_file
+from numba_rnn.models import deserialize_model
 
 __all__ = [
-    "FileReport",
-    "convert",
-    "describe",
-    "from_torch",
-    "load_model",
-    "load_weights",
-    "save_model",
+    "FileReport", "convert", "describe", "from_torch", "load_model", "load_weights", "model_from_old_json", "save_model",
     "save_weights",
-]
+]  # fmt: skip
 
 
 def load_model(
@@ -86,6 +89,20 @@ def _load_model(path: Path, custom_objects: dict[str, Any] | None, compile: bool
                     "build the model and call `model.load_weights(path)`."
                 )
             return load_h5(file, custom_objects)
+
+
+def model_from_old_json(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+    """The model that `Model.to_json` of Keras 1 or 2 described, with weights of its own.
+
+    Args:
+        config: JSON, with `keras_version`.
+        custom_objects: as for `load_model`.
+
+    Raises:
+        ModelFileError: the version is none, or the model holds something this library does not run.
+    """
+    version = check_version(config.get("keras_version"))
+    return deserialize_model(upgrade(config, version) if version < KERAS_3 else config, version, custom_objects)
 
 
 def load_weights(

@@ -181,7 +181,7 @@ def _tensors(path: Path, kind: str) -> FileReport:
 
 
 def _torch(path: Path, kind: str) -> FileReport:
-    from numba_rnn.loaders.pytorch.tensors import read_file
+    from numba_rnn.loaders.pytorch.tensors import named_tensors, read_file
 
     if kind == TORCH_SCRIPT:
         return FileReport(
@@ -192,9 +192,7 @@ def _torch(path: Path, kind: str) -> FileReport:
     except (ImportError, ModelFileError) as error:
         return FileReport(kind, "PyTorch", problem=str(error))
     found = tuple(
-        StoredWeight(str(name), tuple(t.shape), str(t.dtype).removeprefix("torch."))
-        for name, t in mapping.items()
-        if hasattr(t, "shape") and hasattr(t, "dtype")
+        StoredWeight(name, tuple(t.shape), str(t.dtype).removeprefix("torch.")) for name, t in named_tensors(mapping)
     )
     return _weights_of_torch(path, kind, "PyTorch", found)
 

@@ -10,9 +10,9 @@ Promised, for each file:
   object arrays.
 - It is loaded, or refused with a `ModelFileError` that says why; HDF5's own crashes and endless loops are prevented, as far as
   they are known, by `hdf5_bytes`, before HDF5 walks it. A model that was to be filled is untouched unless everything fits.
-- Memory stays below four times the file, unpacked, and a constant of some hundred megabytes; unpacked it is at most `RATIO` times as
-  large, or `SMALL`. A size that it declares counts only if the bytes are there: weights are compared with the configuration before
-  they are read, and none is given initial numbers; shapes that are inferred by running are bounded (`ops.bounds`).
+- Memory stays below four times the file, unpacked, and a constant of some hundred megabytes; unpacked it is at most `RATIO` times
+  as large, or `SMALL`. A size that it declares counts only if the bytes are there: weights are compared with the configuration
+  before they are read, and none is given initial numbers; shapes that are inferred by running are bounded (`ops.bounds`).
 - Time goes with the file's size: a configuration has at most 10,000 objects, calls whose shapes are inferred are counted, nested
   ones included. Small files take less than two seconds.
 

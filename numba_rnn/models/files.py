@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["from_torch", "load_model", "load_onnx", "load_weights", "save_model", "save_weights", "set_loaders"]
+__all__ = [
+    "from_torch", "load_model", "load_onnx", "load_weights", "model_from_old_json", "save_model", "save_weights",
+    "set_loaders",
+]  # fmt: skip
 
 _find_loaders: Callable[..., Any]
 
@@ -102,6 +105,11 @@ def load_model(
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, by_name: bool = False) -> None:
     """Fill a model from a file; see `numba_rnn.loaders.load_weights`."""
     _find_loaders().load_weights(model, filepath, skip_mismatch, by_name)
+
+
+def model_from_old_json(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+    """The model that the JSON of Keras 1 or 2 describes; see `numba_rnn.loaders.model_from_old_json`."""
+    return _find_loaders().model_from_old_json(config, custom_objects)
 
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kept: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from numba_rnn.errors import ModelFileError
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.serialization import deserialize, reading
+from numba_rnn.models import files
 
 __all__ = ["deserialize_model", "model_from_json"]
 
@@ -57,10 +58,13 @@ def _count(config: Any) -> int:
 
 
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
-    """The model that `Model.to_json` described, with weights of its own.
+    """The model that `Model.to_json` described, here or in any Keras, with weights of its own.
 
     Raises:
         ModelFileError: as `deserialize_model`.
         ValueError: no JSON.
     """
-    return deserialize_model(json.loads(json_string), custom_objects=custom_objects)
+    config = json.loads(json_string)
+    if isinstance(config, dict) and "keras_version" in config:  # which Keras 3 leaves out
+        return files.model_from_old_json(config, custom_objects)
+    return deserialize_model(config, custom_objects=custom_objects)

@@ -48,7 +48,7 @@ SAID = {
         "Use: build its model",
     ),
     "torch/lstm.safetensors": ("weights (safetensors)", "Written by: PyTorch", "Kernels"),
-    "onnx/lstm_stack.onnx": ("ONNX model", "Written by: pytorch", "Holds: LSTM x 2", "Use: numba_rnn.load_onnx("),
+    "onnx/lstm_stack.onnx": ("ONNX model", "Written by: pytorch", "LSTM x 2", "Use: numba_rnn.load_onnx("),
 }
 
 

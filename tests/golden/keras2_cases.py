@@ -226,6 +226,21 @@ def nested(rng):
     return Model(i, [L.SimpleRNN(2)(a), b, sequential(i), sequential(a)]), sequences(rng)
 
 
+@case("legacy_weights.h5")
+def nested_norm(rng):
+    """A nested model's weights are stored trainable ones first, whatever layers they are of."""
+    inner = Sequential(
+        [
+            L.BatchNormalization(input_shape=(T, D)),
+            L.LSTM(3, return_sequences=True),
+            L.BatchNormalization(),
+            L.Dense(3),
+        ],
+        name="inner",
+    )
+    return Sequential([inner, L.SimpleRNN(3)]), sequences(rng)
+
+
 @case("keras")
 def shared_layers(rng):
     i, j = Input((T, D), name="left"), Input((7, D), name="right")

@@ -3,6 +3,9 @@
     pip install tensorflow-cpu tf-keras     # or, for Keras 2.12 to 2.15: "tensorflow-cpu==2.12.1" "numpy<2"
     python tests/golden/make_keras2.py [CASE ...]
 
+Keras 2.11 runs in the environment of TensorFlow 2.12 after `pip install --no-deps keras==2.11.0`, with
+`PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python` and what `old_python.py` gives back to Python.
+
 It writes into a folder named after the Keras that runs it, all cases by `tf-keras` and those of `OLDER` by the others.
 
 A case `name` gives `name.h5`, a whole model, and where its `also` says so `name.keras`, `name.weights.h5` (Keras 2.12
@@ -23,12 +26,17 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
-import keras2_cases_models  # noqa: F401 (registers its cases)
 import numpy as np
-from keras2_cases import CASES, K, keras
+from old_python import restore
+
+restore()
+
+from keras2_cases import CASES, K, keras  # noqa: E402
 
 HERE = Path(__file__).parent
 VERSION = tuple(int(n) for n in keras.__version__.split(".")[:2])
+if VERSION >= (2, 4):
+    import keras2_cases_models  # noqa: F401 (registers its cases)
 TF_KERAS = keras.__name__ == "tf_keras"
 OLDER = [
     "sequential_lstm",
@@ -47,18 +55,22 @@ OLDER = [
     "op_layers",
     "mixed_float16",
 ]
-# Keras 2.12 writes these in `.h5` too; after it little changed there, or between the weights of a `.keras` and of a
-# `.weights.h5`, and one case of each tells.
+# What Keras 2.11 writes, and 2.12 in `.h5` too. After it little changed there, or between the weights of a `.keras` and
+# of a `.weights.h5`: one case of each tells.
 OLDER_H5 = ["bidirectional", "encoder_decoder", "cell_stacks", "mixed_float16", "op_layers", "stateful"]
 ONE_H5, ONE_WEIGHTS_H5 = "backward_layer", "nested"
 LARGE = 16_384  # bytes: `.keras` files above it are repacked, so that both stored and deflated members are read
 
 
 def randomise(model: Any, rng: np.random.Generator) -> None:
+    """By layer: of old, `model.weights` is in another order than what `model.get_weights` gives."""
+    names = [w.name for layer in model.layers for w in layer.weights]
     model.set_weights(
         [
-            rng.uniform(0.5, 2.0, w.shape) if "moving_variance" in w.name else rng.normal(0.0, 0.5, w.shape)
-            for w in model.weights
+            rng.uniform(0.5, 2.0, a.shape)
+            if name and ("variance" in name or "_std" in name)
+            else rng.normal(0.0, 0.5, a.shape)
+            for name, a in zip(names, model.get_weights(), strict=True)
         ]
     )
 
@@ -106,7 +118,7 @@ def formats(name: str) -> list[str]:
     if TF_KERAS:
         return ["h5", *also]
     if VERSION < (2, 12):
-        return ["h5", *(f for f in also if f == "legacy_weights.h5")]
+        return ["h5", *(f for f in also if f == "legacy_weights.h5" and VERSION < (2, 4))]
     h5 = name == ONE_H5 or (VERSION == (2, 12) and name in OLDER_H5)
     odd = ["hdf5.keras"] if VERSION == (2, 12) and name == "sequential_lstm" else []
     return [*(["h5"] * h5), *(["weights.h5"] * (name == ONE_WEIGHTS_H5)), "keras", *odd]
@@ -115,7 +127,7 @@ def formats(name: str) -> list[str]:
 def write(name: str, folder: Path) -> None:
     build = CASES[name][0]
     seed = zlib.crc32(name.encode())
-    K.clear_session()
+    getattr(K, "clear_session", getattr(K, "reset_uids", lambda: None))()
     built = build(np.random.default_rng(seed))
     # A model whose outputs only another can give (Keras runs some layers on a GPU alone) comes with that other.
     model, x, reader = (*built, built[0])[:3]
@@ -137,5 +149,5 @@ def write(name: str, folder: Path) -> None:
 if __name__ == "__main__":
     folder = HERE / (f"tf-keras-{keras.__version__}" if TF_KERAS else keras.__version__)
     folder.mkdir(exist_ok=True)
-    for name in sys.argv[1:] or (CASES if TF_KERAS else OLDER):
+    for name in sys.argv[1:] or (CASES if TF_KERAS else OLDER if VERSION >= (2, 12) else OLDER_H5):
         write(name, folder)

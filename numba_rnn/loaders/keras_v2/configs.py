@@ -125,7 +125,7 @@ class _Upgrade:
 
     def _layer(self, name: str, was: str, config: dict[str, Any]) -> dict[str, Any]:
         """Bring a layer's options into shape; returns further keys of its entry."""
-        shape = config.pop("batch_input_shape", None)
+        shape, _ = config.pop("batch_input_shape", None), config.pop("input_dtype", None)
         for key in NO_EFFECT.get(name, ()):
             config.pop(key, None)
         if name == "InputLayer":
@@ -160,6 +160,8 @@ class _Upgrade:
     def _sequential(self, entry: dict[str, Any]) -> dict[str, Any]:
         config = entry["config"]
         config = {"layers": config} if isinstance(config, list) else dict(config)  # a list until Keras 2.2.3
+        if "name" not in config and isinstance(entry.get("name"), str):
+            config["name"] = entry["name"]  # a list's, in a graph
         before = [one if "class_name" in one else _nameless(one) for one in config["layers"]]
         layers = [self.object(one) for one in before]
         if before and layers[0]["class_name"] not in {"InputLayer", *GRAPHS} and (first := _input_of(before[0])):
@@ -180,9 +182,9 @@ class _Upgrade:
 
 
 def _activation(value: Any) -> Any:
-    if isinstance(value, dict) and value.get("class_name") == "function":
-        value = value.get("config")
-    return ACTIVATIONS.get(value, value) if isinstance(value, str) else value
+    """A name or a file's description of a function, under the name that it has today."""
+    name = value.get("config") if isinstance(value, dict) and value.get("class_name") == "function" else value
+    return ACTIVATIONS.get(name, value) if isinstance(name, str) else value
 
 
 def _initializer(value: Any) -> Any:
@@ -220,7 +222,7 @@ def _input_of(entry: dict[str, Any]) -> dict[str, Any] | None:
     config: Any = entry.get("config")
     while isinstance(config, dict):
         if isinstance(shape := config.get("batch_input_shape"), list):
-            dtype = _dtype(config.get("dtype"))
+            dtype = _dtype(config.get("input_dtype", config.get("dtype")))
             options = {
                 "batch_shape": shape,
                 "dtype": "float32" if not isinstance(dtype, str) or dtype.startswith("mixed") else dtype,

@@ -94,6 +94,7 @@ _FURTHER = {
     "tile": "multiples",
     "transpose": "perm",
 }
+SLICE_MASKS = ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
 _ATTRIBUTES = {
     "keep_dims": "keepdims",
     "squeeze_dims": "axis",
@@ -200,11 +201,14 @@ def _from_node(name: str, config: dict[str, Any], calls: list[Call]) -> tuple[st
             f"The file's TensorFlowOpLayer {name!r} holds its operation in a form that cannot be read. Expected: JSON."
         )
     kind = node["op"]
+    if kind == "StridedSlice":
+        key = _sliced(node.get("attr", {}), [constants.get(place) for place in ("1", "2", "3")], name)
+        return "getitem", [Call([_first(call)], {"slice_spec": key}) for call in calls]
     function = _NODES.get(kind, kind.lower())
     attributes = {k: _plain_attribute(v) for k, v in node.get("attr", {}).items() if k in _ATTRIBUTES}
     made = []
     for call in calls:
-        inputs = list(call.args[0]) if isinstance(call.args[0], list) else list(call.args)
+        inputs = list(call.args[0]) if isinstance(call.args[0], list) else [call.args[0]]
         for place, value in sorted((int(place), value) for place, value in constants.items()):
             inputs.insert(place, value)
         options = {_ATTRIBUTES[k]: v for k, v in attributes.items() if v not in (None, [], False)}
@@ -218,6 +222,30 @@ def _from_node(name: str, config: dict[str, Any], calls: list[Call]) -> tuple[st
             )
         made.append(Call(inputs[:1], {**options, **({further: inputs[1]} if len(inputs) == 2 else {})}))
     return function, made
+
+
+def _first(call: Call) -> Any:
+    return call.args[0][0] if isinstance(call.args[0], list) else call.args[0]
+
+
+def _sliced(attributes: dict[str, Any], bounds: list[Any], name: str) -> list[Any]:
+    """A slice of TensorFlow's graphs, whose masks say with a bit an axis what its numbers mean, as what stands in `x[...]`."""
+    if not all(isinstance(one, list) for one in bounds):
+        raise ModelFileError(
+            f"The file's graph slices (layer {name!r}) by what it computes first. Expected: constants."
+        )
+    masks = {key: int(attributes.get(f"{key}_mask", {}).get("i", 0)) for key in SLICE_MASKS}
+    made: list[Any] = []
+    for n, (begin, end, step) in enumerate(zip(*bounds, strict=True)):
+        set_here = {key for key, mask in masks.items() if mask >> n & 1}
+        if "ellipsis" in set_here:
+            made.append({"class_name": "__ellipsis__", "config": {}})
+        elif set_here & {"new_axis", "shrink_axis"}:
+            made.append(None if "new_axis" in set_here else begin)
+        else:
+            start, stop = (None if key in set_here else value for key, value in (("begin", begin), ("end", end)))
+            made.append({"start": start, "stop": stop, "step": step})
+    return made
 
 
 def _plain_attribute(value: dict[str, Any]) -> Any:

@@ -86,7 +86,7 @@ def parts_of_mapping(source: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
     Raises:
         ValueError: there are none, or a tensor beside them belongs to no module of PyTorch's.
     """
-    tensors = dict(_walk(source))
+    tensors = dict(named_tensors(source))
     own = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
     own = {name: t for name, t in own.items() if "." not in name}
     parts = {name: t for name, t in own.items() if PART.fullmatch(name)}
@@ -103,7 +103,7 @@ def parts_of_mapping(source: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
     return parts
 
 
-def _walk(source: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+def named_tensors(source: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
     """Every tensor under its dotted name; a mapping that is in there twice, or in itself, is looked into once."""
     pending: list[tuple[str, Mapping[Any, Any]]] = [("", source)]
     seen: set[int] = set()
