@@ -22,7 +22,8 @@ LENGTHS = 8  # lengths of pieces for which a recurrence keeps arrays (a guess: a
 class Recurrence:
     """A recurrent layer over pieces of sequences: called as the layer is, it goes on where the last piece ended.
 
-    What it returns lies in its own arrays, until the next call. `initial_state` counts in rows that are at their beginning.
+    What it is given and what it returns belongs to the session: either may lie there until the next call, or be written over then.
+    `initial_state` counts in rows that are at their beginning.
 
     Attributes:
         layer: whose weights are used, as they are at every call.
@@ -138,34 +139,48 @@ class _KernelRecurrence(Recurrence):
         super().__init__(layer, batch)
         self._all = np.stack(self.states)
         self.states = list(self._all)
+        self._prepared, self._is_short = layer.cell.prepared, not layer.return_state
         self._cell: functional.Cell | None = None
         self._bound: dict[int, tuple[Array, Array, Callable[[], object]]] = {}
 
     def _run(self, x: Any) -> Array:
-        cell = self.layer.cell.prepared()
+        cell = self._prepared()
         if cell is not self._cell:
             self._bound.clear()
             self._cell = cell
         T = x.shape[1]
         ready = self._bound.get(T)
-        own, y, run = self._bind(cell, T) if ready is None else ready
-        own[...] = x
+        own, y, run = self._bind(cell, x) if ready is None else ready
+        if x is not own:
+            own[...] = x
         run()
         if self.fresh:
             self._count(None)
         return y
 
-    def _bind(self, cell: functional.Cell, T: int) -> tuple[Array, Array, Callable[[], object]]:
-        if T == 0:
-            raise ShapeError("A piece of a sequence has no time steps. Expected: at least 1.")
+    def _bind(self, cell: functional.Cell, given: Array) -> tuple[Array, Array, Callable[[], object]]:
+        T = given.shape[1]
         if len(self._bound) >= LENGTHS:
             self._bound.clear()
         layer, B = self.layer, len(self.begun)
-        x = np.empty((B, T, cell.D), self._all.dtype)
+        fits = type(given) is np.ndarray and given.dtype == self._all.dtype and given.flags.carray
+        x = given if fits else np.empty((B, T, cell.D), self._all.dtype)
         y = np.empty((B, T, cell.H) if layer.return_sequences else (B, cell.H), self._all.dtype)
         run = functional.bind(cell, x, self._all, y, None, OPTIONS[False, layer.return_sequences, False])
         self._bound[T] = x, y, run
         return x, y, run
+
+    def __call__(self, x: Any, initial_state: Any = None, mask: Any = None, training: Any = None) -> Any:
+        """The output for a piece, by the shortest way where it is one like others before."""
+        if self._is_short and not self.fresh and mask is None and type(x) is np.ndarray:
+            ready = self._bound.get(x.shape[1])
+            if ready is not None and self._prepared() is self._cell:
+                own, y, run = ready
+                if x is not own:
+                    own[...] = x
+                run()
+                return y
+        return super().__call__(x, initial_state, mask, training)
 
     def arrays(self) -> list[Array]:
         """The states, of which h is what these cells give, and which rows have begun."""
@@ -177,7 +192,7 @@ class _KernelRecurrence(Recurrence):
     def _run_masked(self, x: Array, mask: Array) -> Array:
         layer = self.layer
         options = OPTIONS[False, layer.return_sequences, layer.zero_output_for_mask]
-        y, states = functional.scan(layer.cell.prepared(), x, mask, tuple(self.states), options)
+        y, states = functional.scan(self._prepared(), x, mask, tuple(self.states), options)
         if not layer.zero_output_for_mask:
             self._repeat(y, mask)
         self._all[...] = states

@@ -41,6 +41,7 @@ class Graph:
         nodes: in the order to run them, inputs included.
         steps: their calls, but for the inputs.
         symbols: what each slot holds.
+        is_chain: there is one input, each step takes just what the one before gave, and the last gives the output.
         inputs, outputs: the slots of the values that are given and returned.
         operations: each once, in the order in which Keras lists layers: by distance from the outputs, then as met first.
     """
@@ -60,15 +61,14 @@ class Graph:
         self.steps = [_step(node, slots) for node in self.nodes if node.input_tensors]
         self._operations: list[Any] = [step.operation for step in self.steps]
         path = [*self.inputs, *(step.target for step in self.steps)]
-        # One input, each step takes just what the one before gave, the last gives the output: nothing is kept for later.
         follow = path[:-1] == [step.source for step in self.steps] and path[-1:] == self.outputs
-        self._is_chain = follow and min(path) >= 0
+        self.is_chain = follow and min(path) >= 0
 
     def run(self, inputs: list[Any], calls: list[Callable[..., Any]] | None = None) -> list[Any]:
         """The outputs for these inputs; where `calls` are given, each is called in place of the operation of one of `steps`."""
         if calls is None:
             calls = self._operations
-        if self._is_chain:
+        if self.is_chain:
             (x,) = inputs
             for call in calls:
                 x = call(x)

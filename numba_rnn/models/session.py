@@ -44,6 +44,12 @@ class Session:
             raise ValueError(f"Model '{model.name}' has no recurrent layer that runs along time: call it as it is.")
         self._inputs, self._structure = fixed, graph.output
         self._places = [n for n, kind in enumerate(kinds) if kind is ALONG]
+        only = self._symbols[0]
+        is_chain = self._program.is_chain and None not in only.shape[2:]
+        self._chain = self._program.calls if is_chain else []
+        self._frame, self._dtype = (self.batch, *only.shape[2:]), np.dtype(only.dtype)
+        self._own = np.zeros((self.batch, 1, *only.shape[2:]), only.dtype) if is_chain else np.empty(0)
+        self._own_frame = self._own[:, 0] if is_chain else self._own
         self._squeezed = [kind is ALONG for kind in self._program.kinds]
 
     def step(self, x: Any, out: Any = None) -> Any:
@@ -64,6 +70,14 @@ class Session:
             DTypeError: an input that is no numbers.
             ValueError: an input is missing, or not one of the model's.
         """
+        if self._chain and type(x) is np.ndarray and x.shape == self._frame and x.dtype is self._dtype:
+            self._own_frame[...] = x  # the short way, for what mostly comes
+            y = self._own
+            for call in self._chain:
+                y = call(y)
+            if self._squeezed[0]:
+                y = y[:, 0]
+            return y if out is None else _into(out, y)
         inputs, is_frame = self._taken(x)
         outputs = self._program.run(inputs)
         if is_frame:
@@ -71,9 +85,7 @@ class Session:
         if out is None:
             return outputs[0] if isinstance(self._structure, SymbolicTensor) else pack(self._structure, outputs)
         for target, y in zip(flatten(out), outputs, strict=True):
-            if getattr(target, "shape", None) != y.shape:
-                raise ShapeError(f"`out` has the wrong shape. Expected: {y.shape}. Received: {np.shape(target)}.")
-            target[...] = y
+            _into(target, y)
         return out
 
     @property
@@ -179,7 +191,14 @@ class Session:
             if x.dtype.kind not in "biuf":
                 raise DTypeError(f"The input '{symbol.name}' must be numbers. Received: dtype {x.dtype}.")
             x = x.astype(symbol.dtype)
-        return x[:, None] if is_frame else x, is_frame
+        return (x[:, None] if is_frame else x).copy(), is_frame  # the session may keep it, and write into it
+
+
+def _into(out: Any, y: Array) -> Any:
+    if type(out) is not np.ndarray or out.shape != y.shape:
+        raise ShapeError(f"`out` has the wrong shape. Expected: an array {y.shape}. Received: {np.shape(out)}.")
+    out[...] = y
+    return out
 
 
 def _graph_of(model: Any) -> Any:

@@ -51,7 +51,9 @@ class Program:
         path: what the names of the recurrences begin with.
 
     Attributes:
+        calls: what is called in place of each step's operation.
         kinds: of its outputs.
+        is_chain: each call takes just what the one before gave.
         recurrences: by name: the layer's, with the names of the models around it before it, and the number of its call after it.
 
     Raises:
@@ -65,12 +67,13 @@ class Program:
         self._kinds: dict[Slot, Kind] = dict(zip(graph._graph.inputs, kinds, strict=True))
         self._fixed: dict[Slot, Any] = dict(zip(graph._graph.inputs, fixed, strict=True))
         self._graph = graph._graph
-        self._calls = [self._call(step) for step in self._graph.steps]
+        self.is_chain = self._graph.is_chain
+        self.calls = [self._call(step) for step in self._graph.steps]
         self.kinds = [self._kinds[slot] for slot in self._graph.outputs]
 
     def run(self, inputs: list[Any]) -> list[Any]:
         """The outputs for a piece; fixed inputs may be anything."""
-        return self._graph.run(inputs, self._calls)
+        return self._graph.run(inputs, self.calls)
 
     def _call(self, step: Step) -> Callable[..., Any]:
         """What is called in place of the step's operation."""
