@@ -128,6 +128,22 @@ class Model(Running, Layer):
 
         return Session(self, batch, given)
 
+    def streams(self, capacity: int) -> Any:
+        """A pool of live sequences that come and go: `pool.open()`, `pool.step({stream: frame, ...})`, `pool.close(stream)`.
+
+        Args:
+            capacity: the most that may be open at once.
+
+        Returns:
+            A `StreamPool`; see `numba_rnn.models.pool`.
+
+        Raises:
+            ValueError: as `stream`; the model has several inputs.
+        """
+        from numba_rnn.models.pool import StreamPool  # which knows all kinds of models
+
+        return StreamPool(self, capacity)
+
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kept: Any) -> None:
         """Write the model, config and weights, to a file that Keras 3.15 loads: `model.keras`, or `model.h5` for its older format.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from numba_rnn._typing import Array
 from numba_rnn.errors import DTypeError, ShapeError
+from numba_rnn.layers.streaming import Recurrence
 from numba_rnn.models.streaming import ALONG, FIXED, Program, cast
 from numba_rnn.ops.symbolic import SymbolicTensor
 from numba_rnn.ops.tree import flatten, pack
@@ -24,7 +25,9 @@ class Session:
         batch: B, sequences that run side by side.
     """
 
-    def __init__(self, model: Any, batch: int, given: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, model: Any, batch: int, given: dict[str, Any] | None = None, tried: dict[int, Any] | None = None
+    ) -> None:
         if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)) or batch < 1:
             raise ValueError(f"`batch` must be a whole number of sequences, at least 1. Received: {batch!r}.")
         graph = _graph_of(model)
@@ -39,7 +42,7 @@ class Session:
                     f"The input '{symbol.name}' of model '{model.name}' has no steps: its shape is {symbol.shape}. Say in `given` "
                     "what it is for these sequences."
                 )
-        self._program = Program(graph, self.batch, kinds, fixed)
+        self._program = Program(graph, self.batch, kinds, fixed, tried=tried)
         if not self._program.recurrences:
             raise ValueError(f"Model '{model.name}' has no recurrent layer that runs along time: call it as it is.")
         self._inputs, self._structure = fixed, graph.output
@@ -89,9 +92,14 @@ class Session:
         return out
 
     @property
+    def recurrences(self) -> dict[str, Recurrence]:
+        """What keeps the states, by layer."""
+        return self._program.recurrences
+
+    @property
     def state(self) -> dict[str, list[Array]]:
         """A copy of all that the session knows of its sequences, by layer: to keep, pickle, and `restore`."""
-        return {name: [a.copy() for a in r.arrays()] for name, r in self._program.recurrences.items()}
+        return {name: [a.copy() for a in r.arrays()] for name, r in self.recurrences.items()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state`: this session's, or another's of the same model and batch.
@@ -102,7 +110,7 @@ class Session:
             ValueError: it names other layers.
             ShapeError: it has other arrays. Either leaves the session as it was.
         """
-        recurrences = self._program.recurrences
+        recurrences = self.recurrences
         if state.keys() != recurrences.keys():
             raise ValueError(
                 f"The state is of another model. Expected: the layers {', '.join(recurrences)}. Received: "
@@ -121,7 +129,7 @@ class Session:
         """
         chosen = slice(None) if rows is None else rows if isinstance(rows, slice) else np.asarray(rows)
         np.empty(self.batch)[chosen]  # before anything is changed
-        for r in self._program.recurrences.values():
+        for r in self.recurrences.values():
             r.reset(chosen)
 
     def _fixed(self, given: dict[str, Any]) -> list[Any]:

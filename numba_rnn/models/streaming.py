@@ -49,6 +49,7 @@ class Program:
         kinds: of its inputs, in their order: `FIXED` or `ALONG`, or `NOW` inside another model.
         fixed: the values of the fixed inputs, None at the others' places.
         path: what the names of the recurrences begin with.
+        tried: what other programs of this graph found of its steps; gets what this one finds.
 
     Attributes:
         calls: what is called in place of each step's operation.
@@ -60,8 +61,17 @@ class Program:
         ValueError: some layer needs the whole sequence, or its end for every step.
     """
 
-    def __init__(self, graph: Functional, batch: int, kinds: list[Kind], fixed: list[Any], path: str = "") -> None:
+    def __init__(
+        self,
+        graph: Functional,
+        batch: int,
+        kinds: list[Kind],
+        fixed: list[Any],
+        path: str = "",
+        tried: dict[int, Kind | None] | None = None,
+    ) -> None:
         self.batch = batch
+        self._found: dict[int, Kind | None] = {} if tried is None else tried
         self.recurrences: dict[str, Recurrence] = {}
         self._path = path
         self._kinds: dict[Slot, Kind] = dict(zip(graph._graph.inputs, kinds, strict=True))
@@ -96,7 +106,9 @@ class Program:
             return self._recurrence(step, operation, targets)
         if isinstance(operation, (Functional, Sequential)):
             return self._model(step, operation, targets)
-        found = self._tried(step, taken)
+        if id(step) not in self._found:
+            self._found[id(step)] = self._tried(step, taken)
+        found = self._found[id(step)]
         if found is None:
             raise ValueError(
                 f"{_named(operation)} needs the whole sequence: what it gives for a step depends on other steps. A session runs "
@@ -148,7 +160,9 @@ class Program:
             )
         slots = flatten(args[0])
         fixed = [self._fixed.get(slot) for slot in slots]
-        inside = Program(graph, self.batch, [self._kinds[s] for s in slots], fixed, f"{self._path}{model.name}/")
+        inside = Program(
+            graph, self.batch, [self._kinds[s] for s in slots], fixed, f"{self._path}{model.name}/", self._found
+        )
         self.recurrences |= inside.recurrences
         self._kinds.update(zip(targets, inside.kinds, strict=True))
 
