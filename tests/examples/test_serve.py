@@ -305,23 +305,24 @@ def test_who_does_not_read_is_stopped_and_holds_up_nobody(serve):
         flooding = threading.Thread(target=flood, args=(slow,))
         flooding.start()
         with service.connect() as other:
-            answers = 0
+            seen = []
             while len(service.batcher) == 2:  # until the slow one's time is over
                 other.send(bytes(16))
                 assert len(other.recv(timeout=20)) == 8000
-                answers += 1
-        assert answers > 20
+                seen.append(len(sent))
+        assert len(seen) > 20
+        assert seen[-1] == seen[-len(seen) // 4]  # the flood had come to stand long before
         wait_until(lambda: not service.server.server_state.connections)  # not even its socket is left
     flooding.join(20)
     assert not flooding.is_alive()
-    print(len(sent), answers)
-    assert len(sent) < 5000  # and what it could send before was bounded
 
 
 # --- nothing is left ------------------------------------------------------------------------------------------------
 
 
 def test_clients_that_vanish_leave_nothing(serve):
+    from starlette.websockets import WebSocket
+
     service = serve(idle=0.3)
 
     def come_and_go(times):
@@ -338,11 +339,11 @@ def test_clients_that_vanish_leave_nothing(serve):
                 ended(clients[5])  # which was idle
         service.assert_empty()
         gc.collect()
-        return len(gc.get_objects())
+        kept = (WebSocket, asyncio.Future, asyncio.Transport)
+        return sum(issubclass(type(o), kept) for o in gc.get_objects())
 
-    come_and_go(2)
     before = come_and_go(1)
-    assert come_and_go(4) - before < 24  # not an object a client
+    assert come_and_go(4) <= before + 4  # of 24 clients: one may be on its way out
 
 
 def test_the_service_ends_and_says_so(serve):
