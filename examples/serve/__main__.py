@@ -30,8 +30,8 @@ def main(host: str, port: int, **given: Any) -> None:
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     made, sockets = server(settings, host, port)
-    if settings.model == DEMO:
-        click.echo("No MODEL was named: this is the demonstration.")
+    what = "a demonstration, since no MODEL was named," if settings.model == DEMO else settings.model
+    click.echo("Serving {} on ws://{}:{}/stream".format(what, *sockets[0].getsockname()[:2]))
     made.run(sockets)
 
 

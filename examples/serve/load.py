@@ -43,7 +43,7 @@ def main(address: str | None, streams: int, rate: float, seconds: float) -> None
         click.echo(f"{streams} streams at {rate:g} frames/s: {answers / took:.0f} answers/s")
         click.echo(f"latency p50 {p50:.2f} ms, p99 {p99:.2f} ms, max {most:.2f} ms")
         click.echo(f"{answers / batches:.1f} streams a batch, {1e6 * taken / batches:.0f} us each")
-        click.echo(f"CPU of the service {1e6 * (metric(at, CPU) - cpu) / answers:.0f} us a frame")
+        click.echo(f"CPU of the service, connecting included, {1e6 * (metric(at, CPU) - cpu) / answers:.0f} us a frame")
         click.echo(f"memory {memory / 2**20:.0f} -> {metric(at, MEMORY) / 2**20:.0f} MiB")
         click.echo(f"streams left open {metric(at, 'serve_streams_open'):.0f}")
 

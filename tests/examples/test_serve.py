@@ -302,7 +302,7 @@ def test_who_does_not_read_is_stopped_and_holds_up_nobody(serve):
                 sent.append(1)
 
     with service.connect(max_queue=1) as slow:  # its library reads no further than this
-        flooding = threading.Thread(target=flood, args=(slow,))
+        flooding = threading.Thread(target=flood, args=(slow,), daemon=True)
         flooding.start()
         with service.connect() as other:
             seen = []
