@@ -59,7 +59,7 @@ def info(path: Path, costs: bool) -> None:
 def _print_what_runs(report: Any) -> None:
     model, weights = report.model, report.weights
     if hasattr(model, "layers"):
-        model.summary()
+        model.summary(print_fn=_echo)
         kernels = list(find_kernels(model))
         if kernels:
             running = [(name, "\n".join(lines)) for name, lines in kernels]
@@ -68,7 +68,7 @@ def _print_what_runs(report: Any) -> None:
             click.echo("No recurrent layers.")
         return
     if hasattr(model, "summary"):
-        model.summary(lambda line: click.echo(printable(line)))
+        model.summary(_echo)
     elif weights:
         rows = [(w.name, str(w.shape), w.dtype) for w in weights[:MOST]]
         print_table("Weights", ["Name", "Shape", "Type"], rows, lines=False)
@@ -76,3 +76,7 @@ def _print_what_runs(report: Any) -> None:
             click.echo(f"And {len(weights) - MOST} more.")
     if report.problem is None and report.remedy:
         click.echo(f"Use: {report.remedy}")
+
+
+def _echo(text: str) -> None:
+    click.echo("\n".join(map(printable, text.rstrip("\n").split("\n"))))

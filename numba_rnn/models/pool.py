@@ -153,8 +153,9 @@ class StreamPool:
         """The frames as one array (B, D) or (B, T, D)."""
         arrays = [f if type(f) is np.ndarray else np.asarray(f) for f in frames]
         shape = arrays[0].shape
+        fits = self._fits(shape)
         for name, a in zip(names, arrays, strict=True):
-            if a.shape != shape or not self._fits(shape):
+            if a.shape != shape or not fits:
                 raise ShapeError(
                     f"The frame of stream {name!r} does not fit. Expected: {self._tail}, or a chunk {('T', *self._tail)}, of one "
                     f"shape in all streams. Received: {a.shape}, the first one's is {shape}."

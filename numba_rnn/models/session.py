@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from numba_rnn._typing import Array
 from numba_rnn.errors import DTypeError, ShapeError
 from numba_rnn.layers.streaming import Recurrence
+from numba_rnn.models.generation import generate
 from numba_rnn.models.streaming import ALONG, FIXED, Program, cast
 from numba_rnn.ops.symbolic import SymbolicTensor
 from numba_rnn.ops.tree import flatten, pack
@@ -90,6 +92,46 @@ class Session:
         for target, y in zip(flatten(out), outputs, strict=True):
             _into(target, y)
         return out
+
+    def generate(
+        self,
+        start: Any,
+        steps: int,
+        choose: Any = "greedy",
+        *,
+        temperature: float = 1.0,
+        seed: int | None = None,
+        feed: Callable[[Array], Any] | None = None,
+        stop: Any = None,
+    ) -> Array:
+        """Feed the model its own output: a decoder's words, a melody, a forecast. It goes on from where the session is.
+
+        Args:
+            start: the first frame (B, ...), or a prompt, a chunk (B, T, ...).
+            steps: the most to make.
+            choose: "greedy" takes the class of the largest output, "sample" draws one by the outputs, which are probabilities then;
+                or a function of the model's outputs that returns what was chosen, (B,) or (B, ...).
+            temperature: above 1 draws more evenly, below 1 less.
+            seed: of the draws.
+            feed: makes the next frame of a choice. Without it classes become token ids or one-hot rows, as the model's input is,
+                and anything else is the frame itself.
+            stop: a class, or a function of a choice that returns whether each row is at its end: a row repeats its last choice from
+                there on, and all end when all rows have.
+
+        Returns:
+            The choices, (B, n, ...), n at most `steps`.
+
+        Raises:
+            ValueError: an argument is none of these; what was chosen is not one a row.
+        """
+        return generate(self, start, steps, choose, temperature=temperature, seed=seed, feed=feed, stop=stop)
+
+    def frame_of(self, choice: Array) -> Array:
+        """A choice as the next frame: classes (B,) as one-hot rows (B, classes) where the model takes these, else as it is."""
+        wanted = self._along[0].shape[2:]
+        if choice.ndim == 1 and choice.dtype.kind in "iu" and len(wanted) == 1 and wanted[0] is not None:
+            return np.eye(wanted[0], dtype=self._along[0].dtype)[choice]
+        return choice
 
     @property
     def recurrences(self) -> dict[str, Recurrence]:

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from numba_rnn import Input, Sequential
 from numba_rnn.config import device
+from numba_rnn.layers import GRU
 
 from .conftest import DIGITS, GOLDEN, run
 
@@ -92,6 +94,12 @@ def test_info_writes_no_more_than_text(tmp_path: Path) -> None:
 
     result = run("info", with_config(tmp_path / "m.keras", rename))
     assert result.exit_code == 1
+    assert "\x1b" not in result.output
+    Sequential([Input((3, 2)), GRU(2, name="[red]x\x1b[31my")]).save(tmp_path / "m.h5")
+    with device("reference"):
+        result = run("info", tmp_path / "m.h5")
+    assert result.exit_code == 0
+    assert "[red]x?[31my (GRU)" in result.output
     assert "\x1b" not in result.output
 
 
