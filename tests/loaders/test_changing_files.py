@@ -76,7 +76,7 @@ def test_a_model_saved_again_is_the_old_one_or_the_new(saved: Any) -> None:
 
 
 def test_a_model_overwritten_in_place_is_never_half_of_each(saved: Any) -> None:
-    """Guards `read_whole`, and in archives the sums over their members."""
+    """Guards, as chance has it, what the next test does for certain; and in archives the sums over their members."""
     found, errors = loaded_while(*saved, in_place)
     assert all(v in ({1}, {2}) for v in found)
     assert len(found) + len(errors) == 60
