@@ -25,7 +25,7 @@ from numba_rnn.loaders.keras_v3 import (
 )
 from numba_rnn.loaders.pytorch import from_torch
 from numba_rnn.loaders.safetensors import load_tensor_weights, load_tensors, tensors_bytes
-from numba_rnn.loaders.safety import HDF5_SIGNATURE, check_source, open_hdf5
+from numba_rnn.loaders.safety import HDF5_SIGNATURE, check_source, open_hdf5, read_whole
 from numba_rnn.loaders.weights import load_layout
 from numba_rnn.loaders.writing import check_target, replace_file
 from numba_rnn.models import deserialize_model
@@ -82,7 +82,7 @@ def _load_model(path: Path, custom_objects: dict[str, Any] | None, compile: bool
             if kind_of(path) == SAFETENSORS:
                 return load_tensors(path, custom_objects, compile)
             raise ModelFileError(_not_a_model(path, start))
-        with open_hdf5(path.read_bytes()) as file:
+        with open_hdf5(read_whole(path)) as file:
             if not is_whole_model(file):
                 raise ModelFileError(
                     "Expected a whole model. Received: an HDF5 file without `model_config`; if it holds weights, "
@@ -142,7 +142,7 @@ def load_weights(
             _check_not_by_name(by_name)
             load_archive_weights(model, path, skip_mismatch)
             return
-        with open_hdf5(path.read_bytes()) as file:
+        with open_hdf5(read_whole(path)) as file:
             if holds_layers(file):
                 load_h5_weights(model, file, of_this_model=False, skip_mismatch=skip_mismatch, by_name=by_name)
             else:

@@ -11,7 +11,7 @@ from numba_rnn.errors import ModelFileError
 from numba_rnn.loaders.formats import H5_WEIGHTS, LAYOUT, ONNX, SAFETENSORS, TORCH, TORCH_SCRIPT, kind_of
 from numba_rnn.loaders.keras_v3 import own_version
 from numba_rnn.loaders.safetensors import CONFIG, read_tensors, write_tensors
-from numba_rnn.loaders.safety import look_over, open_hdf5, read_array
+from numba_rnn.loaders.safety import look_over, open_hdf5, read_array, read_whole
 from numba_rnn.loaders.writing import check_target, replace_file
 
 __all__ = ["TARGETS", "check_conversion", "convert"]
@@ -86,7 +86,7 @@ def check_conversion(source: Path, target: Path, *others: Path, overwrite: bool)
 
 def _plain(source: Path) -> bytes:
     """The arrays of a `.weights.h5` under their names there."""
-    with open_hdf5(source.read_bytes()) as file:
+    with open_hdf5(read_whole(source)) as file:
         found = look_over(file).datasets
         # Whole numbers as they are, everything else must be floating point.
         arrays = {

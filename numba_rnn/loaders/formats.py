@@ -22,6 +22,7 @@ from numba_rnn.loaders.safety import (
     open_hdf5,
     parse_json,
     read_members,
+    read_whole,
     text_attribute,
 )
 
@@ -89,7 +90,7 @@ def kind_of(path: Path) -> str:
             return TORCH_SCRIPT if any(name.endswith("/constants.pkl") for name in names) else TORCH
         return KERAS
     if start == HDF5_SIGNATURE:
-        with open_hdf5(path.read_bytes()) as file:
+        with open_hdf5(read_whole(path)) as file:
             if attribute(file, "model_config") is not None:
                 return H5
             return H5_WEIGHTS if _has_names(file) else LAYOUT
@@ -141,7 +142,7 @@ def _archive(path: Path, kind: str) -> FileReport:
 
 
 def _whole_h5(path: Path, kind: str) -> FileReport:
-    data = path.read_bytes()
+    data = read_whole(path)
     with open_hdf5(data) as file:
         written_by = _keras(text_attribute(file, "keras_version"), None, "Keras 1 or older")
         config = parse_json(text_attribute(file, "model_config") or "", "model_config")
@@ -156,7 +157,7 @@ def _model(path: Path, kind: str, by: str, config: Any, weights: tuple[StoredWei
 
 
 def _weights_alone(path: Path, kind: str) -> FileReport:
-    with open_hdf5(data := path.read_bytes()) as file:
+    with open_hdf5(data := read_whole(path)) as file:
         by = text_attribute(file, "keras_version")
         layout = "_layer_checkpoint_dependencies" in file
     weights = _datasets(data)

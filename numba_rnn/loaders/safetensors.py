@@ -21,7 +21,7 @@ from numba_rnn.errors import ModelFileError
 from numba_rnn.layers.weight import Weight
 from numba_rnn.loaders.compiled import compile_from
 from numba_rnn.loaders.keras_v3 import check_version, dialect, model_config, own_version
-from numba_rnn.loaders.safety import check_source, parse_json
+from numba_rnn.loaders.safety import check_source, parse_json, read_whole
 from numba_rnn.loaders.weights import own_weights, places
 from numba_rnn.models import deserialize_model
 
@@ -52,9 +52,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     except ImportError as error:
         raise ImportError(REMEDY) from error
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = dict(file.metadata() or {})
-        stored = dict(safetensors.deserialize(path.read_bytes()))  # type: ignore[no-untyped-call]
+        data = read_whole(path)  # the library would map it: a file cut short meanwhile ends the process
+        stored = dict(safetensors.deserialize(data))  # type: ignore[no-untyped-call]
+        header = parse_json(data[8 : 8 + int.from_bytes(data[:8], "little")], "The header")
+        metadata = dict(header.get("__metadata__") or {})
         return {name: _array(name, stored.pop(name)) for name in sorted(stored)}, metadata
     except (safetensors.SafetensorError, OSError, ValueError, MemoryError) as error:
         if isinstance(error, ModelFileError):

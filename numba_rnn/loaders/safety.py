@@ -33,6 +33,7 @@ import contextlib
 import io
 import json
 import math
+import os
 import struct
 import zipfile
 import zlib
@@ -58,6 +59,7 @@ __all__ = [
     "parse_json",
     "read_array",
     "read_members",
+    "read_whole",
     "text_attribute",
 ]
 
@@ -104,6 +106,25 @@ def check_source(path: Path) -> bytes:
     if not start:
         raise ModelFileError("Expected a model file. Received: an empty file.")
     return start
+
+
+def read_whole(path: Path) -> bytes:
+    """All of a file, as it was at one moment.
+
+    Whoever overwrites a file in place, where `model.save` puts another in its place, would have a reader take numbers of both:
+    archives have a sum of each member, HDF5 and safetensors have none.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ModelFileError: it was written to meanwhile.
+    """
+    with path.open("rb") as file:
+        before = os.fstat(file.fileno())
+        data = file.read()
+        after = os.fstat(file.fileno())
+    if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
+        raise ModelFileError("The file was written to while it was read. Load it again once it is whole.")
+    return data
 
 
 def read_members(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from numba_rnn import Input, Sequential, layers, load_model
@@ -33,6 +34,36 @@ def test_failure_leaves_the_old_file_and_nothing_else(where: str, tmp_path: Path
         replace_file(path, b"new")
     assert os.listdir(tmp_path) == ["f"]
     assert path.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5", ".safetensors"])
+def test_a_disk_that_fills_while_a_model_is_saved(suffix: str, tmp_path: Path) -> None:
+    """No file may grow past a few kB, like a disk that fills in the middle: writing in place would leave that much."""
+    resource = pytest.importorskip("resource", reason="no resource limits here")
+    if suffix == ".safetensors":
+        pytest.importorskip("safetensors", reason="writes such files: pip install '.[safetensors]'")
+    path, x = tmp_path / f"m{suffix}", np.ones((2, 30), np.float32)
+    model, other = (Sequential([Input((30,)), layers.Dense(100), layers.Dense(2)]) for _ in range(2))
+
+    def save(model: Any) -> None:
+        (model.save_weights if suffix == ".weights.h5" else model.save)(path)
+
+    save(model)
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large"):
+            save(other)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert os.listdir(tmp_path) == [path.name]
+    assert path.read_bytes() == before
+    save(other)
+    if suffix == ".weights.h5":
+        model.load_weights(path)
+    else:
+        model = load_model(path)
+    np.testing.assert_array_equal(model.predict_on_batch(x), other.predict_on_batch(x))
 
 
 def test_permissions(tmp_path: Path) -> None:

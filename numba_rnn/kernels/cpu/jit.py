@@ -3,28 +3,13 @@
 import warnings
 
 from numba import njit, typeof
-from numba.core.caching import FunctionCache
-from numba.core.runtime.nrt import rtsys
 from numba.extending import overload
 
 from numba_rnn.config import settings
+from numba_rnn.kernels.cpu.disk import KernelCache
 from numba_rnn.progress import compiling
 
-__all__ = ["KernelCache", "compile_for", "kernel", "literal_jitable"]
-
-
-class KernelCache(FunctionCache):
-    """Numba's disk cache, but that it opens no more of numba than machine code from the disk needs: the runtime that allocates.
-
-    Numba's own first loads all that a kernel could be compiled from, `scipy.linalg` included where it is installed: a third of a
-    second. Whatever is compiled later still has numba load that before.
-    """
-
-    def load_overload(self, sig, target_context):
-        """The compiled function for a signature, None where there is none on disk."""
-        rtsys.initialize(target_context)
-        with self._guard_against_spurious_io_errors():
-            return self._load_overload(sig, target_context)
+__all__ = ["compile_for", "kernel", "literal_jitable"]
 
 
 def kernel(**options):

@@ -14,6 +14,7 @@ from numba_rnn._typing import Array
 from numba_rnn.errors import ModelFileError
 from numba_rnn.loaders.onnx.graph import DTYPES, Graph, Node, Refused, Value
 from numba_rnn.loaders.onnx.limits import check_parts
+from numba_rnn.loaders.safety import read_whole
 
 __all__ = ["OPSETS", "read_graph"]
 
@@ -58,7 +59,7 @@ def read_graph(path: Path) -> Graph:
     """
     if path.is_dir():
         raise ModelFileError("Expected a file. Received: a directory.")
-    data = path.read_bytes()
+    data = read_whole(path)
     model = _parse(data)
     with _damaged("The ONNX model"):
         if not model.HasField("graph"):
