@@ -158,6 +158,18 @@ class RNN(Layer):
             initial_state = self._kept(sequences, initial_state)
         if mask is not None:
             mask = single_mask(mask, self.name)
+        y, states = self.run(sequences, initial_state, mask, training)
+        if self._mixed or y.dtype is not self._np_dtype:  # a cell that computes in another
+            y, states = map_structure(lambda a: a.astype(self._np_dtype, copy=False), [y, states])
+        if self.stateful:
+            carry_states(self.states, states)
+        return (y, *states) if self.return_state else y
+
+    def run(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> tuple[Array, Any]:
+        """The output and the last states, as the cell gives them: one cell's as one array (S, B, H), else a list in its structure.
+
+        Unlike `call`, it neither begins with the states that a stateful layer keeps nor leaves any there.
+        """
         options = OPTIONS[self.go_backwards, self.return_sequences, self.zero_output_for_mask]
         states: Any
         try:
@@ -171,13 +183,9 @@ class RNN(Layer):
                 y, states = _scan(self.cell, sequences, initial_state, mask, training, options)
         except ShapeError as error:
             raise ShapeError(f"Layer '{self.name}' ({type(self).__name__}): {error}") from None
-        if self._mixed or y.dtype is not self._np_dtype:  # a cell that computes in another
-            y, states = map_structure(lambda a: a.astype(self._np_dtype, copy=False), [y, states])
         if training:
             _reset_dropout(self._cells)
-        if self.stateful:
-            carry_states(self.states, states)
-        return (y, *states) if self.return_state else y
+        return y, states
 
     def _scan_stack(
         self, x: Any, initial_state: Any, mask: Any, training: bool, options: ScanOptions

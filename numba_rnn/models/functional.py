@@ -176,7 +176,7 @@ class Functional(Model):
 
     def run_graph(self, inputs: list[Any], called: Callable[[Any], Callable[..., Any]]) -> list[Any]:
         """The outputs where `called(operation)` is called in place of each operation."""
-        return self._graph.run(inputs, called)
+        return self._graph.run(inputs, [called(step.operation) for step in self._graph.steps])
 
     def get_config(self) -> dict[str, Any]:
         """Name, layers, nodes, inputs and outputs, as Keras writes them; or what a subclass is made with, if not those."""

@@ -10,10 +10,10 @@ from numba_rnn.layers.calling import in_training, signature_of
 from numba_rnn.ops.symbolic import Node, Operation, SymbolicTensor
 from numba_rnn.ops.tree import flatten, map_structure
 
-__all__ = ["Graph", "Step", "needed", "trace"]
+__all__ = ["Graph", "Slot", "Step", "needed", "trace"]
 
 
-class _Slot(int):
+class Slot(int):
     """Where a value is kept during a run, in place of a symbolic tensor among a node's arguments."""
 
 
@@ -39,40 +39,48 @@ class Graph:
 
     Attributes:
         nodes: in the order to run them, inputs included.
+        steps: their calls, but for the inputs.
+        symbols: what each slot holds.
+        is_chain: there is one input, each step takes just what the one before gave, and the last gives the output.
+        inputs, outputs: the slots of the values that are given and returned.
         operations: each once, in the order in which Keras lists layers: by distance from the outputs, then as met first.
     """
 
     def __init__(self, inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]) -> None:
         self.nodes, met = trace(inputs, outputs)
         self.operations = _by_depth(self.nodes, met)
-        slots: dict[int, _Slot] = {}
+        slots: dict[int, Slot] = {}
+        self.symbols: list[SymbolicTensor] = []
         for tensor in [*inputs, *(t for node in self.nodes for t in node.output_tensors)]:
-            slots.setdefault(id(tensor), _Slot(len(slots)))
+            if id(tensor) not in slots:
+                slots[id(tensor)] = Slot(len(slots))
+                self.symbols.append(tensor)
         self._size = len(slots)
-        self._inputs = [slots[id(t)] for t in inputs]
-        self._outputs = [slots[id(t)] for t in outputs]
-        self._steps = [_step(node, slots) for node in self.nodes if node.input_tensors]
-        path = [*self._inputs, *(step.target for step in self._steps)]
-        # One input, each step takes just what the one before gave, the last gives the output: nothing is kept for later.
-        follow = path[:-1] == [step.source for step in self._steps] and path[-1:] == self._outputs
-        self._is_chain = follow and min(path) >= 0
+        self.inputs = [slots[id(t)] for t in inputs]
+        self.outputs = [slots[id(t)] for t in outputs]
+        self.steps = [_step(node, slots) for node in self.nodes if node.input_tensors]
+        self._operations: list[Any] = [step.operation for step in self.steps]
+        path = [*self.inputs, *(step.target for step in self.steps)]
+        follow = path[:-1] == [step.source for step in self.steps] and path[-1:] == self.outputs
+        self.is_chain = follow and min(path) >= 0
 
-    def run(self, inputs: list[Any], called: Callable[[Any], Callable[..., Any]] | None = None) -> list[Any]:
-        """The outputs for these inputs; where `called` is given, `called(operation)` is called in place of each operation."""
-        if self._is_chain and called is None:
+    def run(self, inputs: list[Any], calls: list[Callable[..., Any]] | None = None) -> list[Any]:
+        """The outputs for these inputs; where `calls` are given, each is called in place of the operation of one of `steps`."""
+        if calls is None:
+            calls = self._operations
+        if self.is_chain:
             (x,) = inputs
-            for step in self._steps:
-                x = step.operation(x)
+            for call in calls:
+                x = call(x)
             return [x]
         values: list[Any] = [None] * self._size
-        for place, x in zip(self._inputs, inputs, strict=True):
+        for place, x in zip(self.inputs, inputs, strict=True):
             values[place] = x
-        for step in self._steps:
-            call: Any = step.operation if called is None else called(step.operation)
+        for step, call in zip(self.steps, calls, strict=True):
             if step.source >= 0:
                 result = call(values[step.source])
             else:
-                args, kwargs = map_structure(lambda a: values[a] if type(a) is _Slot else a, [step.args, step.kwargs])
+                args, kwargs = map_structure(lambda a: values[a] if type(a) is Slot else a, [step.args, step.kwargs])
                 if "training" in kwargs and in_training() is not None:
                     del kwargs["training"]  # what a call of the model says goes before what was recorded
                 result = call(*args, **kwargs)
@@ -81,10 +89,10 @@ class Graph:
             else:
                 for slot, value in zip(step.targets, flatten(result), strict=True):
                     values[slot] = value
-        return [values[slot] for slot in self._outputs]
+        return [values[slot] for slot in self.outputs]
 
 
-def _step(node: Node, slots: dict[int, _Slot]) -> Step:
+def _step(node: Node, slots: dict[int, Slot]) -> Step:
     def slot_of(leaf: Any) -> Any:
         return slots[id(leaf)] if isinstance(leaf, SymbolicTensor) else leaf
 
@@ -92,9 +100,9 @@ def _step(node: Node, slots: dict[int, _Slot]) -> Step:
     # Without these a call means the same, and may take the short way.
     nothing = (None,) if _trains_unasked(node.operation) else (None, False)
     kwargs = {
-        k: v for k, v in kwargs.items() if k not in {"mask", "training"} or isinstance(v, _Slot) or v not in nothing
+        k: v for k, v in kwargs.items() if k not in {"mask", "training"} or isinstance(v, Slot) or v not in nothing
     }
-    alone = len(args) == 1 and not kwargs and type(args[0]) is _Slot
+    alone = len(args) == 1 and not kwargs and type(args[0]) is Slot
     targets = tuple(slots[id(t)] for t in node.output_tensors)
     single = isinstance(node.outputs, SymbolicTensor)
     return Step(node.operation, args[0] if alone else -1, args, kwargs, targets[0] if single else -1, targets)

@@ -111,6 +111,39 @@ class Model(Running, Layer):
             "Training is not there yet: train with Keras, save the model, and load it here to run and evaluate it."
         )
 
+    def stream(self, batch: int = 1, given: dict[str, Any] | None = None) -> Any:
+        """A session over live sequences: `session.step(frame)` runs one step, or a chunk, on from the last.
+
+        Args:
+            batch: B, sequences side by side.
+            given: arrays (B, ...) for inputs that are known before the first step, by name: an encoder's whole sequence.
+
+        Returns:
+            A `Session`; see `numba_rnn.models.session`.
+
+        Raises:
+            ValueError: a layer needs the whole sequence, such as `Bidirectional` or a pooling over time; the error names it.
+        """
+        from numba_rnn.models.session import Session  # which knows all kinds of models
+
+        return Session(self, batch, given)
+
+    def streams(self, capacity: int) -> Any:
+        """A pool of live sequences that come and go: `pool.open()`, `pool.step({stream: frame, ...})`, `pool.close(stream)`.
+
+        Args:
+            capacity: the most that may be open at once.
+
+        Returns:
+            A `StreamPool`; see `numba_rnn.models.pool`.
+
+        Raises:
+            ValueError: as `stream`; the model has several inputs.
+        """
+        from numba_rnn.models.pool import StreamPool  # which knows all kinds of models
+
+        return StreamPool(self, capacity)
+
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kept: Any) -> None:
         """Write the model, config and weights, to a file that Keras 3.15 loads: `model.keras`, or `model.h5` for its older format.
 

@@ -14,7 +14,7 @@ from numba_rnn.kernels.cpu.atomics import address
 from numba_rnn.kernels.cpu.jit import kernel
 from numba_rnn.kernels.cpu.simd import pointer
 
-__all__ = ["KEEP", "build_again", "call_member", "keep", "keep_call", "member_call"]
+__all__ = ["KEEP", "build_again", "build_repeat", "call_member", "keep", "keep_call", "member_call"]
 
 I8P, I32, I64 = ir.IntType(8).as_pointer(), ir.IntType(32), ir.IntType(64)
 
@@ -90,22 +90,38 @@ def keep_call(tyctx, a):
     return types.void(a), lower
 
 
+def _own_words(b, p):
+    """A copy of a kept call's arguments, which other threads may be reading, and the function to call with it."""
+    word = lambda i: b.load(b.gep(p, [I64(i)]))  # noqa: E731
+    count = word(COUNT)
+    own = b.alloca(I64, size=count)
+    cgutils.raw_memcpy(b, own, b.gep(p, [I64(ARGUMENTS)]), count, I64(8))
+    return own, b.inttoptr(word(FUNCTION), ir.FunctionType(I32, [I8P, I64]).as_pointer())
+
+
 @intrinsic
 def call_again(tyctx, a, x, y, last):
     """Make a kept call, with other addresses of x, y and last; its status, 0 where nothing went wrong."""
 
     def lower(ctx, b, sig, args):
         p = pointer(ctx, b, a, args[0], ctx.get_constant(types.intp, 0))
-        word = lambda i: b.load(b.gep(p, [I64(i)]))  # noqa: E731
-        count = word(COUNT)
-        own = b.alloca(I64, size=count)  # a copy of the words: other threads may make this call, too
-        cgutils.raw_memcpy(b, own, b.gep(p, [I64(ARGUMENTS)]), count, I64(8))
+        own, fn = _own_words(b, p)
         for place, value in zip(PLACES, args[1:], strict=True):
-            b.store(value, b.gep(own, [word(place)]))
-        fn = b.inttoptr(word(FUNCTION), ir.FunctionType(I32, [I8P, I64]).as_pointer())
+            b.store(value, b.gep(own, [b.load(b.gep(p, [I64(place)]))]))
         return b.call(fn, [b.bitcast(own, I8P), I64(0)])
 
     return types.int32(a, types.int64, types.int64, types.int64), lower
+
+
+@intrinsic
+def call_as_it_was(tyctx, a):
+    """Make a kept call; its status, 0 where nothing went wrong."""
+
+    def lower(ctx, b, sig, args):
+        own, fn = _own_words(b, pointer(ctx, b, a, args[0], ctx.get_constant(types.intp, 0)))
+        return b.call(fn, [b.bitcast(own, I8P), I64(0)])
+
+    return types.int32(a), lower
 
 
 def keep(run, x, mask, initial, *others):
@@ -138,3 +154,15 @@ def build_again(fingerprint):
         return fingerprint  # named, so that the disk cache knows it
 
     return again
+
+
+def build_repeat(fingerprint):
+    """repeat(words): make a kept call over the arrays that it was kept with."""
+
+    @kernel()
+    def repeat(words):
+        if call_as_it_was(words) != 0:
+            raise MemoryError("There is no memory for a kernel's workspace.")
+        return fingerprint
+
+    return repeat

@@ -15,7 +15,7 @@ from numba_rnn.cells import CELLS
 from numba_rnn.compressed import Compressed, expand
 from numba_rnn.config import settings
 from numba_rnn.kernels.backend import SEQUENCES, CellWeights, Recurrence, ScanOptions
-from numba_rnn.kernels.cpu.calls import build_again, keep
+from numba_rnn.kernels.cpu.calls import build_again, build_repeat, keep
 from numba_rnn.kernels.cpu.cost import WORTH_A_KERNEL, Cost, cost
 from numba_rnn.kernels.cpu.dot import LONGEST
 from numba_rnn.kernels.cpu.host import dots, l2_bytes, lanes_of, readable, rows_shape, tile_shape, vector_bytes
@@ -116,6 +116,14 @@ def _again(dtype: np.dtype[Any], axes: int) -> Callable[..., int]:
     a, y = np.empty((0, 0, 0), dtype), np.empty((0, 0, 0)[:axes], dtype)
     with _building:
         compiled: Callable[..., int] = compile_for(build_again(source()), f"kept calls {dtype}", ALONE, a, y, a)
+    return compiled
+
+
+@cache
+def _repeat() -> Callable[..., int]:
+    """What makes kept calls as they were."""
+    with _building:
+        compiled: Callable[..., int] = compile_for(build_repeat(source()), "kept calls", ALONE)
     return compiled
 
 
@@ -318,9 +326,7 @@ class CPU:
         # The kernel has read all states before it writes the first.
         arguments = x, m, tuple(states), *p.packed, y if y.ndim == 3 else y[:, None], states, options.flags
         if how.seats == 1:
-            return partial(
-                _again(x.dtype, 3), keep(p.kernel, *arguments, how.chunk, how.block, 1), x, arguments[-3], states
-            )
+            return partial(_repeat(), keep(p.kernel, *arguments, how.chunk, how.block, 1))
         return partial(_run, p.kernel, how, arguments)
 
     def prepare_linear(self, kernel: Array | Compressed, bias: Array) -> PreparedLinear:
