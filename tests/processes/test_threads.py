@@ -150,8 +150,8 @@ def test_other_threads_go_on_while_a_kernel_runs(what: str, monkeypatch: pytest.
     monkeypatch.setattr(settings, "threads", 1)
     model = filled(Sequential([Input((None, 16)), layers.LSTM(64)]))
     x = np.random.default_rng(0).normal(size=(32, 3000, 16)).astype("float32")
-    CALLS[what](model, x[:, :2])
-    deadline, seen = time.monotonic() + 60, 0
+    CALLS[what](model, x)  # whatever it has to compile
+    deadline, seen = time.monotonic() + 30, 0
     while not seen and time.monotonic() < deadline:
         times: list[float] = []
         worker = threading.Thread(target=_timed, args=(times, CALLS[what], model, x))
