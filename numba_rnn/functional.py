@@ -55,11 +55,8 @@ class Cell:
         self.D, self.H = weights.kernel.shape[0], weights.recurrent_kernel.shape[0]
         self._prepared: dict[str, tuple[Backend, Any]] = {}
 
-    def __getstate__(self) -> Any:
-        return self.recurrence, self.weights, self.backward  # packed and compiled again where it is wanted
-
-    def __setstate__(self, state: Any) -> None:
-        self.__init__(*state)  # type: ignore[misc]
+    def __reduce__(self) -> Any:
+        return Cell, (self.recurrence, self.weights, self.backward)  # packed and compiled again where it is wanted
 
     def prepared(self) -> tuple[Backend, Any]:
         """The backend of the moment and what it has ready for this cell."""
@@ -369,13 +366,6 @@ class Linear:
         self.bias = np.zeros(sizes["H"], kernel.dtype) if bias is None else np.asarray(bias, kernel.dtype)
         check_shape("bias", self.bias, "H", H=sizes["H"])
         self._prepared: dict[str, tuple[Backend, Any]] = {}
-
-    def __getstate__(self) -> Any:
-        return self.kernel, self.bias  # packed and compiled again where it is wanted
-
-    def __setstate__(self, state: Any) -> None:
-        self.kernel, self.bias = state
-        self._prepared = {}
 
     def __call__(self, x: Array) -> Array:
         """Along the last axis of x (..., D); returns (..., H).

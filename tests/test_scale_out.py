@@ -1,4 +1,4 @@
-"""docs/scale_out.md is true: its Dask example runs, and so does what Ray's and Spark's workers run, on plain batches and for real."""
+"""docs/scale_out.md is true: its Dask example runs, and so does what Ray's and Spark's workers run, here and for real."""
 
 from __future__ import annotations
 

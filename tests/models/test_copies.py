@@ -274,8 +274,6 @@ def test_prepared_cells_are_data_too(rng: np.random.Generator) -> None:
     x = rng.normal(size=(2, 3, 4)).astype("float32")
     want = functional.scan(cell, x)[0]
     np.testing.assert_array_equal(functional.scan(pickle.loads(pickle.dumps(cell)), x)[0], want)
-    linear = functional.Linear(rng.normal(size=(4, 5)))
-    np.testing.assert_array_equal(copy.deepcopy(linear)(x), linear(x))
 
 
 def test_another_process_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
