@@ -40,14 +40,14 @@ def predict_lazily(model: Any, x: Any, batch_size: int | None = None, steps: int
         DTypeError: something that is not made of real numbers.
         ValueError: the model is stateful, or `steps` is given; what `predict` raises of a row.
     """
-    import dask
     import dask.array as da
+    from dask.delayed import delayed
 
     arrays = flatten(x)
     _check(model, arrays, da.Array, steps)
     row = model.predict(map_structure(lambda a: np.zeros((1, *a.shape[1:]), a.dtype), x), batch_size, verbose=0)
     # A task of its own, whose result a worker keeps: as an argument of each chunk's task the model would be sent with each.
-    sent = dask.delayed(copy.deepcopy(model), pure=True, traverse=False)
+    sent = delayed(copy.deepcopy(model), pure=True, traverse=False)
     axes = [tuple(f"{place} {axis}" if axis else "rows" for axis in range(a.ndim)) for place, a in enumerate(arrays)]
     parts = da.blockwise(
         _predict, ("rows",), *(part for pair in zip(arrays, axes, strict=True) for part in pair), model=sent,
