@@ -37,6 +37,7 @@ from numba_rnn.layers.weight import Variable, name_scope
 from numba_rnn.losses import Loss
 from numba_rnn.metrics import Metric
 from numba_rnn.models import Model, Sequential, files, load_model
+from numba_rnn.models.files import from_torch, load_onnx
 from numba_rnn.ops.symbolic import Operation
 from numba_rnn.ops.symbolic import SymbolicTensor as KerasTensor
 from numba_rnn.regularizers import Regularizer
@@ -46,9 +47,10 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "DTypeError", "DTypePolicy", "DeviceError", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss",
     "Metric", "Model", "ModelFileError", "Operation", "Regularizer", "Sequential", "ShapeError", "Variable", "__version__",
-    "activations", "backend", "config", "constraints", "device", "initializers", "layers", "load_model", "losses", "metrics",
-    "models", "name_scope", "ops", "optimizers", "preprocessing", "random", "regularizers", "saving", "set_threads", "utils",
+    "activations", "backend", "config", "constraints", "device", "from_torch", "initializers", "layers", "load_model",
+    "load_onnx", "losses", "metrics", "models", "name_scope", "ops", "optimizers", "preprocessing", "random", "regularizers",
+    "saving", "set_threads", "utils",
 ]  # fmt: skip
 
 # Importing the loaders imports h5py: only a program that reads files pays for it.
-files.set_loaders(lambda: importlib.import_module("numba_rnn.loaders"))
+files.set_loaders(lambda name="": importlib.import_module(f"numba_rnn.loaders{name}"))

@@ -18,6 +18,7 @@ ALPHABET = {
     "G": "gates of the cell",
     "S": "states of the cell",
     "E": "extra per-unit parameters of the cell",
+    "P": "outputs of a projected cell",
 }
 
 Array: TypeAlias = npt.NDArray[Any]

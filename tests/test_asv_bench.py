@@ -45,6 +45,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
             shapes,
             start,
             storages,
+            streams,
             timing,
         )
 
@@ -52,7 +53,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield SimpleNamespace(
             activations=activations, cells=cells, chart=chart, common=common, compare=compare, layers=layers,
             limits=limits, peers=peers, readme_table=readme_table, report=report, shapes=shapes, start=start,
-            storages=storages, timing=timing, worker=worker,
+            storages=storages, streams=streams, timing=timing, worker=worker,
         )  # fmt: skip
 
 
@@ -105,6 +106,17 @@ def test_layers(bench: Any, suite: str) -> None:
     arguments = [values[0] for values in benchmark.params]
     benchmark.setup(*arguments)
     benchmark.time_call(*arguments)
+
+
+def test_streams(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.streams, "TURNS", 3)
+    session, pool = bench.streams.Session(), bench.streams.Pool()
+    session.setup("gru")
+    before = session.session.state
+    session.time_step("gru")
+    assert not np.array_equal(session.session.state["gru"][0], before["gru"][0])
+    pool.setup("gru", 3)
+    assert 0.1 < pool.track_stream("gru", 3) < 10_000
 
 
 def test_overhead_of_layers(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:

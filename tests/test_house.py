@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "numba_rnn"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LONGEST = 400
-HEAVY = ("click", "h5py", "jax", "keras", "llvmlite", "numba", "numba.cuda", "rich", "tensorflow", "torch")
+HEAVY = ("click", "h5py", "jax", "keras", "llvmlite", "numba", "numba.cuda", "onnx", "rich", "tensorflow", "torch")
 UNSAFE_CALLS = {"__import__", "compile", "eval", "exec"}
 UNSAFE_MODULES = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve", "yaml"}
 
@@ -75,6 +75,8 @@ def test_imports_run_downwards() -> None:
         ("h5py", "functional.py", "def f():\n    import h5py", "numba_rnn.functional -> h5py"),
         ("dask", "functional.py", "def f():\n    import dask.array", "numba_rnn.functional -> dask"),
         ("frameworks", "functional.py", "import keras", "numba_rnn.functional -> keras"),
+        ("frameworks", "loaders/gates.py", "def f():\n    import torch", "numba_rnn.loaders.gates -> torch"),
+        ("frameworks", "loaders/onnx/model.py", "import onnx", "numba_rnn.loaders.onnx.model -> onnx"),
     ],
 )
 def test_import_contract_can_fail(tmp_path: Path, contract: str, module: str, line: str, seen: str) -> None:

@@ -33,7 +33,16 @@ def test_is_there(name: str) -> None:
 def test_names_are_keras_own(keras: Any) -> None:
     import numba_rnn
 
-    own = {"DTypeError", "DeviceError", "ModelFileError", "ShapeError", "load_model", "set_threads"}
+    own = {
+        "DTypeError",
+        "DeviceError",
+        "ModelFileError",
+        "ShapeError",
+        "from_torch",
+        "load_model",
+        "load_onnx",
+        "set_threads",
+    }
     assert sorted(set(numba_rnn.__all__) - set(dir(keras)) - own) == []
     missing = sorted(n for n in numba_rnn.ops.__all__ if not hasattr(keras.ops, n))
     assert missing == []

@@ -1,4 +1,4 @@
-"""The suite: cells by shapes, layers, starting, and the peers."""
+"""The suite: cells by shapes, layers, live sequences, starting, and the peers."""
 
 import os
 

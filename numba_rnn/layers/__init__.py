@@ -27,6 +27,7 @@ from numba_rnn.layers.merging import (
 )
 from numba_rnn.layers.normalization import BatchNormalization, LayerNormalization
 from numba_rnn.layers.pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
+from numba_rnn.layers.projected import ProjectedLSTMCell
 from numba_rnn.layers.recurrent import GRU, LSTM, SimpleRNN
 from numba_rnn.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
 from numba_rnn.layers.rnn import RNN
@@ -38,7 +39,7 @@ __all__ = [
     "ELU", "GRU", "LSTM", "RNN", "Activation", "Add", "Average", "BatchNormalization", "Bidirectional", "Concatenate",
     "Dense", "Dropout", "Embedding", "Flatten", "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
     "GlobalMaxPooling1D", "Input", "InputLayer", "InputSpec", "LSTMCell", "Layer", "LayerNormalization", "LeakyReLU",
-    "Masking", "Maximum", "Minimum", "Multiply", "Permute", "ReLU", "RepeatVector", "Reshape", "SimpleRNN", "SimpleRNNCell",
-    "Softmax", "SpatialDropout1D", "StackedRNNCells", "Subtract", "TimeDistributed", "Weight", "add", "average",
-    "concatenate", "maximum", "minimum", "multiply", "subtract",
+    "Masking", "Maximum", "Minimum", "Multiply", "Permute", "ProjectedLSTMCell", "ReLU", "RepeatVector", "Reshape",
+    "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D", "StackedRNNCells", "Subtract", "TimeDistributed", "Weight",
+    "add", "average", "concatenate", "maximum", "minimum", "multiply", "subtract",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 from numba_rnn.custom import find_own
 from numba_rnn.layers.base import Layer
-from numba_rnn.layers.serialization import deserialize
+from numba_rnn.layers.serialization import KERAS_2_HARD_SIGMOID, deserialize
 from numba_rnn.ops.activations import get_activation
 
 __all__ = ["activation_of", "forwarded", "function_of", "positive_units", "share_of"]
@@ -26,11 +26,26 @@ def activation_of(identifier: Any) -> Any:
         ValueError: no activation has that name.
     """
     if isinstance(identifier, dict):
+        if _is_keras_2_hard_sigmoid(identifier):
+            return get_activation("keras2_hard_sigmoid")[1]
         if identifier.get("class_name") != "function":
             return deserialize(identifier)
         identifier = identifier.get("config")
     identifier = find_own(identifier) or identifier
     return identifier if isinstance(identifier, Layer) else get_activation(identifier)[1]
+
+
+def _is_keras_2_hard_sigmoid(description: dict[str, Any]) -> bool:
+    """Whether it is what `serialize` wrote; Keras adds keys and an input when it saves it again."""
+    try:
+        layers = [one for one in description["config"]["layers"] if one["class_name"] != "InputLayer"]
+        pairs = list(zip(layers, KERAS_2_HARD_SIGMOID["config"]["layers"], strict=True))
+        return all(
+            one["class_name"] == known["class_name"] and known["config"].items() <= one["config"].items()
+            for one, known in pairs
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
 
 
 def function_of(activation: Any) -> Callable[[Any], Any]:

@@ -114,6 +114,11 @@ class RepeatVector(Layer):
             raise TypeError(f"Expected an integer value for `n`, got {type(n)}.")
         self.n = n
 
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """(B, n, D)."""
+        batch, size = input_shape
+        return batch, max(self.n, 0), size
+
     def call(self, inputs: Any) -> Array:
         """n steps, all the same."""
         return np.repeat(inputs[:, None], self.n, 1)

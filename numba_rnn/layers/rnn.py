@@ -272,16 +272,15 @@ class RNN(Layer):
 
     def warmup(self) -> None:
         """Compile the kernels of the cells that run in them."""
-        for cell in self._cells if self._in_kernels else ():
-            cell.warmup()
+        for cell in self._cells:
+            if isinstance(cell, Layer):
+                cell.warmup()
 
     def describe_kernels(self) -> list[str]:
         """Which kernel runs each cell, and why."""
         if self._in_kernels:
             return [cell.describe_kernel() for cell in self._cells]
-        return [
-            f"{type(cell).__name__}: stepped in Python (not one of the library's own cells)" for cell in self._cells
-        ]
+        return [f"{type(cell).__name__}: stepped in Python (the kernels have no such cell)" for cell in self._cells]
 
 
 def single_mask(mask: Any, name: str) -> Any:

@@ -6,6 +6,7 @@ import contextlib
 import inspect
 from collections.abc import Iterator
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,31 @@ from numba_rnn.errors import ModelFileError
 from numba_rnn.layers.registry import LAYERS
 from numba_rnn.layers.weight import Variable
 from numba_rnn.ops.activations import get_activation
+from numba_rnn.ops.bounds import limited
+from numba_rnn.ops.dtypes import standardize_dtype
 
-__all__ = ["decode", "deserialize", "is_reading", "passes_masks", "reading", "serialize", "writing"]
+__all__ = [
+    "KERAS_2_HARD_SIGMOID", "decode", "deserialize", "is_old", "is_reading", "passes_masks", "reading", "serialize", "writing",
+]  # fmt: skip
+
+# What Keras 3 has no name for, in its own words: it takes any layer for an activation, a model too.
+KERAS_2_HARD_SIGMOID: dict[str, Any] = {
+    "module": "keras",
+    "class_name": "Sequential",
+    "config": {
+        "name": "keras2_hard_sigmoid",
+        "layers": [
+            {
+                "module": "keras.layers",
+                "class_name": "Rescaling",
+                "config": {"scale": 0.2, "offset": 0.5},
+                "registered_name": None,
+            },
+            {"module": "keras.layers", "class_name": "ReLU", "config": {"max_value": 1.0}, "registered_name": None},
+        ],
+    },
+    "registered_name": None,
+}
 
 _version: ContextVar[tuple[int, int] | None] = ContextVar("keras_version", default=None)
 _shared: ContextVar[dict[Any, Any] | None] = ContextVar("shared_objects", default=None)
@@ -33,7 +57,7 @@ def reading(version: tuple[int, int], custom_objects: dict[str, Any] | None = No
     """
     tokens = _version.set(version), _shared.set({})
     try:
-        with custom_object_scope(custom_objects):
+        with custom_object_scope(custom_objects), limited():
             yield
     finally:
         _version.reset(tokens[0])
@@ -53,6 +77,11 @@ def writing() -> Iterator[None]:
 def is_reading() -> bool:
     """Whether a model from a file is being made."""
     return _version.get() is not None
+
+
+def is_old() -> bool:
+    """Whether a model of Keras 1 or 2 is being made, which calls its layers by other rules."""
+    return (_version.get() or (3, 0)) < (3, 0)
 
 
 def passes_masks() -> bool:
@@ -82,7 +111,8 @@ def serialize(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if callable(value):
-        return get_activation(value)[0] or describe(value)
+        name = get_activation(value)[0]
+        return KERAS_2_HARD_SIGMOID if name == "keras2_hard_sigmoid" else name or describe(value)
     return value
 
 
@@ -116,7 +146,7 @@ def decode(value: Any) -> Any:
         return slice(*(decode(config.get(k)) for k in ("start", "stop", "step")))
     if kind in {"__numpy__", "__tensor__"} and isinstance(config, dict):
         try:
-            return np.asarray(config.get("value"), str(config.get("dtype", "float32")))
+            return np.asarray(config.get("value"), standardize_dtype(config.get("dtype", "float32")))
         except (TypeError, ValueError) as error:
             raise ModelFileError(f"The file holds an array that cannot be read: {error}.") from error
     return {k: decode(v) for k, v in value.items()}
@@ -189,6 +219,7 @@ def _known_options(cls: Any, label: str, options: dict[str, Any]) -> dict[str, A
     return kept
 
 
+@cache
 def _parameters(cls: Any) -> set[str]:
     """The names that `from_config` takes: the constructors' along the inheritance, and those a class adds."""
     names = set(getattr(cls, "config_extras", ()))

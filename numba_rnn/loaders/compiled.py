@@ -20,7 +20,7 @@ MADE: dict[str, Callable[[Any], Any]] = {
     "metrics": metrics.get,
     "weighted_metrics": metrics.get,
 }
-# The largest number that a file may give to a metric, such as how many thresholds it has: they take memory (a guess).
+# The most that a file's numbers may add up to, such as how many thresholds its metrics have: they take memory (a guess).
 LARGEST = 1e6
 
 
@@ -35,7 +35,7 @@ def compile_from(model: Any, config: Any, *, use: bool) -> None:
     if not isinstance(config, dict) or not config:
         return
     model.file_compile_config = config
-    if use and hasattr(model, "compile") and _modest(config):
+    if use and hasattr(model, "compile") and _total([config.get(key) for key in MADE if key != "optimizer"]) <= LARGEST:
         # Whatever is strange in it: a model that predicts is not refused for what training was like.
         with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, IndexError):
             model.compile(**{key: _made(config[key], get) for key, get in MADE.items() if config.get(key) is not None})
@@ -70,9 +70,9 @@ def _made(value: Any, get: Callable[[Any], Any]) -> Any:
     return get(value) if own is None else own(**value.get("config", {}))
 
 
-def _modest(value: Any) -> bool:
+def _total(value: Any) -> float:
     if isinstance(value, dict):
-        return all(_modest(v) for v in value.values())
+        return _total(list(value.values()))
     if isinstance(value, list):
-        return all(_modest(v) for v in value)
-    return not isinstance(value, (int, float)) or abs(value) <= LARGEST
+        return 1 + sum(map(_total, value))
+    return abs(value) if isinstance(value, (int, float)) else 0.0

@@ -1,4 +1,7 @@
-"""The `.keras` file: a zip archive of `metadata.json`, `config.json` and `model.weights.h5`, of which no more is read."""
+"""The `.keras` file: a zip archive of `metadata.json`, `config.json` and `model.weights.h5`, of which no more is read.
+
+Keras has written it since 2.12; what a file of Keras 2 says otherwise is rewritten in `keras_v2` first.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,19 @@ from numba_rnn.custom import custom_object_scope
 from numba_rnn.errors import ModelFileError
 from numba_rnn.layers.serialization import serialize, writing
 from numba_rnn.loaders.compiled import compile_config, compile_from
+from numba_rnn.loaders.keras_v2 import upgrade, upgrade_compiled
+from numba_rnn.loaders.keras_v2.layout import orders_of
 from numba_rnn.loaders.safety import open_hdf5, parse_json, read_members
 from numba_rnn.loaders.weights import load_layout, places, save_layout
 from numba_rnn.models import deserialize_model
 
 __all__ = [
-    "archive_bytes", "check_version", "dialect", "load_archive", "load_archive_weights", "model_config", "weights_bytes",
+    "KERAS_3", "archive_bytes", "check_version", "dialect", "load_archive", "load_archive_weights", "model_config",
+    "own_version", "weights_bytes",
 ]  # fmt: skip
 
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
+KERAS_3 = (3, 0)
 NEWEST, NEWER = "3.15.1", "3.16.0"  # what is written
 
 
@@ -37,7 +44,7 @@ def archive_bytes(model: Any) -> bytes:
     metadata = {
         "keras_version": dialect(model),
         "date_saved": datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),  # local, as Keras writes it
-        "saved_by": f"numba_rnn {_own_version()}",
+        "saved_by": f"numba_rnn {own_version()}",
     }
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w", zipfile.ZIP_STORED) as archive:
@@ -73,7 +80,8 @@ def weights_bytes(model: Any) -> bytes:
     return memory.getvalue()
 
 
-def _own_version() -> str:
+def own_version() -> str:
+    """Of this library."""
     try:
         return version("numba_rnn")
     except PackageNotFoundError:
@@ -88,12 +96,16 @@ def load_archive(path: Path, custom_objects: dict[str, Any] | None = None, compi
     """
     members = read_members(path, (METADATA, CONFIG, WEIGHTS))
     written_by = check_version(parse_json(members[METADATA], METADATA).get("keras_version"))
-    config = parse_json(members[CONFIG], CONFIG)
+    config, orders = parse_json(members[CONFIG], CONFIG), None
+    compiled = config.get("compile_config")
+    if written_by < KERAS_3:
+        config, compiled = upgrade(config, written_by), upgrade_compiled(compiled)
+        orders = orders_of(config)
     model = deserialize_model(config, written_by, custom_objects)
     with custom_object_scope(custom_objects):
-        compile_from(model, config.get("compile_config"), use=compile)
+        compile_from(model, compiled, use=compile)
     with open_hdf5(members[WEIGHTS]) as file:
-        load_layout(model, file, check_names=True)
+        load_layout(model, file, check_names=True, orders=orders)
     return model
 
 
@@ -107,12 +119,12 @@ def check_version(text: Any) -> tuple[int, int]:
     """Keras' version as (major, minor).
 
     Raises:
-        ModelFileError: no version, or not Keras 3.
+        ModelFileError: no version, or not one of Keras 1 to 3.
     """
     parts = text.split(".")[:2] if isinstance(text, str) else []
-    if len(parts) < 2 or not all(p.isascii() and p.isdigit() and len(p) < 4 for p in parts) or parts[0] != "3":
+    if len(parts) < 2 or not all(p.isascii() and p.isdigit() and len(p) < 4 for p in parts) or parts[0] not in {*"123"}:
         raise ModelFileError(
-            f"Expected: a file saved by Keras 3. Received: {f'version {text!r}' if text else 'no version'}. "
+            f"Expected: a file saved by Keras 1, 2 or 3. Received: {f'version {text!r}' if text else 'no version'}. "
             "Load it with the Keras that saved it, build the same model with Keras 3, copy the weights and save that."
         )
     return int(parts[0]), int(parts[1])

@@ -1,4 +1,31 @@
-"""Archives and HDF5 files, damaged or hostile: looked over as a whole first, then read, with no link followed."""
+"""Archives and HDF5 files, damaged or hostile: looked over as a whole first, then read, with no link followed.
+
+The threat model of all loaders. Whoever made the file controls every byte of it, and nothing else: not the program, nor the classes
+and functions that the program registered or passes as `custom_objects`, which are trusted with whatever a file gives them.
+
+Promised, for each file:
+
+- Nothing in it is executed, imported or unpickled, and no other file is opened, whatever it names. Classes come from an
+  allow-list (`layers.registry`, `ops.base`) or from the program; a module's name is at most compared. No Lambda, marshal, pickle,
+  object arrays.
+- It is loaded, or refused with a `ModelFileError` that says why; HDF5's own crashes and endless loops are prevented, as far as
+  they are known, by `hdf5_bytes`, before HDF5 walks it. A model that was to be filled is untouched unless everything fits.
+- Memory stays below four times the file, unpacked, and a constant of some hundred megabytes; unpacked it is at most `RATIO` times
+  as large, or `SMALL`. A size that it declares counts only if the bytes are there: weights are compared with the configuration
+  before they are read, and none is given initial numbers; shapes that are inferred by running are bounded (`ops.bounds`).
+- Time goes with the file's size: a configuration has at most 10,000 objects, calls whose shapes are inferred are counted, nested
+  ones included. Small files take less than two seconds.
+
+Refused: links, external and virtual data, other filters and types in HDF5; members of archives that are there twice, encrypted or
+packed in odd ways (others, absolute names and `..` among them, are not looked at, and nothing is written to disk); bombs; deep
+nesting; loops and unknown names in graphs.
+
+Not promised: what a model does once it runs. It takes the memory and the time that its layers need for the input it is given, and
+outputs whatever its author wished. HDF5's newer structures have checksums, which stop damage but not a will; h5py is best kept new.
+PyTorch's pickles are read by PyTorch's own weights-only reader, ONNX's messages and safetensors' headers by their libraries.
+
+`tests/fuzz` holds this against files changed at random.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +37,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +46,13 @@ import numpy as np
 
 from numba_rnn._typing import Array
 from numba_rnn.errors import ModelFileError
+from numba_rnn.loaders.hdf5_bytes import check_free_lists, check_heaps, check_texts, check_trees
 
 __all__ = [
     "Contents",
     "attribute",
     "check_source",
+    "list_members",
     "look_over",
     "open_hdf5",
     "parse_json",
@@ -33,10 +62,9 @@ __all__ = [
 ]
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-HEAP = b"GCOL\1\0\0\0"
 # Guesses, wide of anything real: Keras stores weights uncompressed, and a config takes about 1 kB a layer.
 SMALL = 1 << 26  # bytes that are no bomb, however well they were packed
-RATIO = 100  # the most that larger contents may grow when unpacked
+RATIO = 10  # the most that larger contents may grow when unpacked
 JSON_BYTES = 1 << 24
 JSON_DEPTH = 256
 HDF5_DEPTH = 64
@@ -102,6 +130,16 @@ def read_members(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
         return {info.filename: _read_member(archive, info) for info in members}
 
 
+def list_members(path: Path) -> list[str]:
+    """The names of a zip archive's members, whatever they are.
+
+    Raises:
+        ModelFileError: not a zip archive.
+    """
+    with _damaged("The zip archive"), zipfile.ZipFile(path) as archive:
+        return archive.namelist()
+
+
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ModelFileError(
@@ -158,25 +196,32 @@ def open_hdf5(data: bytes) -> Iterator[h5py.File]:
             sizes = file.id.get_create_plist().get_sizes()
             if sizes != (8, 8):
                 raise ModelFileError(f"The HDF5 file has addresses of odd size. Expected: 8 bytes. Received: {sizes}.")
-            _check_heaps(data)
-        yield file
+            check_heaps(data)
+            check_free_lists(data)
+            check_trees(data)
+            number = h5py.h5o.get_info(file.id).fileno
+        _images[number] = _Image(data)
+        try:
+            yield file
+        finally:
+            del _images[number]
     finally:
         file.close()
 
 
-def _check_heaps(data: bytes) -> None:
-    """Walk the heaps that hold long text as HDF5 does, which (1.14) never ends where an unused entry has no size."""
-    start, steps = data.find(HEAP), len(data) // 16
-    while start >= 0:
-        (size,) = struct.unpack_from("<Q", data, start + 8)
-        at, end = start + 16, min(start + size, len(data))
-        while at + 16 <= end:
-            index, length = struct.unpack_from("<H6xQ", data, at)
-            steps -= 1  # heaps that do not overlap have no more entries than the file has room for
-            if steps < 0 or (index == 0 and length < 16):
-                raise ModelFileError("The HDF5 file has a heap without end. It is damaged: copy or save it again.")
-            at += 16 + (length + 7) // 8 * 8 if index else length
-        start = data.find(HEAP, start + 16)
+@dataclass
+class _Image:
+    """The bytes of an open file, and the names of the attributes whose text was found to be no longer than they are."""
+
+    data: bytes
+    checked: set[str] = field(default_factory=set)
+
+
+_images: dict[int, _Image] = {}  # by HDF5's own number of an open file
+
+
+def _image_of(owner: h5py.HLObject) -> _Image | None:
+    return _images.get(h5py.h5o.get_info(owner.id).fileno)
 
 
 @dataclass(frozen=True)
@@ -195,6 +240,7 @@ def look_over(file: h5py.File) -> Contents:
     """
     contents = Contents({}, {})
     visited: set[int] = set()
+    image, total = _image_of(file), 0
     pending: list[tuple[str, h5py.Group]] = [("", file)]
     with _damaged("The HDF5 file"):
         while pending:
@@ -212,13 +258,18 @@ def look_over(file: h5py.File) -> Contents:
                 if kind is h5py.Group:
                     pending.append((path, group[name]))
                 elif kind is h5py.Dataset:
-                    contents.datasets[path] = _checked_dataset(path, group[name])
+                    contents.datasets[path] = group[name]
                 else:
                     raise ModelFileError(f"The HDF5 object {path!r} is neither a group nor a dataset.")
+        for path, dataset in contents.datasets.items():
+            total += _checked_size(path, dataset)
+        if image is not None:
+            _check_growth("The HDF5 file", total, len(image.data))
     return contents
 
 
-def _checked_dataset(path: str, dataset: h5py.Dataset) -> h5py.Dataset:
+def _checked_size(path: str, dataset: h5py.Dataset) -> int:
+    """The size of a dataset's numbers, none of which is elsewhere or packed by something strange."""
     if dataset.is_virtual or dataset.external:
         raise ModelFileError(f"The HDF5 dataset {path!r} keeps its numbers in another file, which is not opened.")
     plan = dataset.id.get_create_plist()
@@ -227,7 +278,7 @@ def _checked_dataset(path: str, dataset: h5py.Dataset) -> h5py.Dataset:
         raise ModelFileError(f"The HDF5 dataset {path!r} needs filters {used - FILTERS}. Expected: none, gzip or lzf.")
     size = math.prod(dataset.shape or ()) * dataset.dtype.itemsize
     _check_growth(f"The HDF5 dataset {path!r}", size, dataset.id.get_storage_size())
-    return dataset
+    return size
 
 
 def read_array(dataset: h5py.Dataset, wanted: str = "f") -> Array:
@@ -260,9 +311,31 @@ def read_array(dataset: h5py.Dataset, wanted: str = "f") -> Array:
 
 
 def attribute(owner: h5py.Group | h5py.Dataset, name: str) -> Any:
-    """An HDF5 attribute, None where there is none."""
+    """An HDF5 attribute, None where there is none.
+
+    Raises:
+        ModelFileError: it cannot be read, or is longer than the file.
+    """
     with _damaged(f"The HDF5 attribute {name!r}"):
-        return owner.attrs[name] if name in owner.attrs else None  # noqa: SIM401 (`get` hides errors)
+        if name not in owner.attrs:
+            return None
+        _check_attribute(owner, name)
+        return owner.attrs[name]
+
+
+def _check_attribute(owner: h5py.Group | h5py.Dataset, name: str) -> None:
+    found, image = owner.attrs.get_id(name), _image_of(owner)
+    room = SMALL if image is None else len(image.data)
+    kind, text = found.dtype, h5py.check_string_dtype(found.dtype)
+    if (
+        math.prod(found.shape or ()) * kind.itemsize > room
+        or found.get_type().committed()
+        or (kind.hasobject and text is None)
+    ):
+        raise ModelFileError(f"The HDF5 attribute {name!r} is neither text nor numbers that fit into the file.")
+    if kind.hasobject and image is not None and name not in image.checked:
+        check_texts(image.data, name)
+        image.checked.add(name)
 
 
 def text_attribute(owner: h5py.Group | h5py.Dataset, name: str) -> str | None:

@@ -7,27 +7,32 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from numba_rnn.errors import ModelFileError
-from numba_rnn.layers.registry import LAYERS
-from numba_rnn.layers.serialization import decode, deserialize, serialize
+from numba_rnn.layers.serialization import decode, deserialize, is_old, serialize
+from numba_rnn.models.old_calls import old_call
 from numba_rnn.ops.base import OPS, op_from_config
-from numba_rnn.ops.symbolic import Node, Operation, SymbolicTensor
-from numba_rnn.ops.tree import map_structure
+from numba_rnn.ops.naming import avoiding
+from numba_rnn.ops.symbolic import Node, Operation, SymbolicTensor, is_symbolic
+from numba_rnn.ops.tree import flatten, map_structure
 
 __all__ = ["graph_config", "graph_from_config"]
-
-STATEFUL_CALLS = ("SimpleRNN", "LSTM", "GRU", "RNN", "Bidirectional")
 
 
 @dataclass
 class _Entry:
     """A layer of the graph being made, and its calls within this graph: a shared layer has others elsewhere."""
 
+    name: str
     operation: Operation
-    calls: list[Node] = field(default_factory=list)
+    calls: list[list[SymbolicTensor]] = field(default_factory=list)  # what each returned
+    time_major: bool = False  # see `old_calls`
 
 
 class _NotYet(Exception):  # noqa: N818
-    """A node refers to a call that has not been made yet."""
+    """A node refers to a call that has not been made yet, of the layer of this name."""
+
+    def __init__(self, layer: str, index: Any) -> None:
+        super().__init__(f"call {index} of {layer!r}")
+        self.layer = layer
 
 
 def graph_config(model: Any) -> dict[str, Any]:
@@ -86,16 +91,18 @@ def graph_from_config(config: dict[str, Any]) -> tuple[Any, Any]:
         ModelFileError: an unknown layer or operation, or nodes that do not fit together.
     """
     made: dict[str, _Entry] = {}
-    waiting: deque[tuple[_Entry, Any]] = deque()
+    calls: list[tuple[_Entry, Any]] = []
     try:
         for entry in config["layers"]:
             name = entry.get("name") or entry["config"]["name"]
             if name in made:
                 raise ModelFileError(f"The file's graph has two layers named {name!r}.")
             operation = _operation(entry)
-            made[name] = _Entry(operation, [n for n in operation._inbound_nodes[:1] if not n.input_tensors])
-            waiting.extend((made[name], node) for node in entry.get("inbound_nodes", ()))
-        _call_all(waiting, made)
+            results = [node.output_tensors for node in operation._inbound_nodes[:1] if not node.input_tensors]
+            made[name] = _Entry(name, operation, results, entry.get("time_major") is True)
+            calls.extend((made[name], node) for node in entry.get("inbound_nodes", ()))
+        with avoiding(made):  # a call by old rules may make operations, and these name themselves
+            _call_all(calls, made)
         return _ends(config["input_layers"], made), _ends(config["output_layers"], made)
     except (KeyError, TypeError, AttributeError, _NotYet) as error:
         raise ModelFileError(f"The file's graph cannot be read: {type(error).__name__}: {error}") from error
@@ -104,66 +111,58 @@ def graph_from_config(config: dict[str, Any]) -> tuple[Any, Any]:
 def _operation(entry: dict[str, Any]) -> Operation:
     """A layer or an operation: they share class names and differ by module, or, without modules, by the layer's `trainable`."""
     name, module, config = entry["class_name"], entry.get("module"), entry.get("config", {})
-    if module is None:
-        is_op = name in OPS and (name not in LAYERS or "trainable" not in config)
-    else:
-        is_op = ".ops." in module or ".activations." in module
-    if not is_op:
+    of_ops = module is not None and (".ops." in module or ".activations." in module)
+    if not of_ops and not (module is None and name in OPS and "trainable" not in config):
         operation: Operation = deserialize(entry)
         return operation
     return op_from_config(name, decode(config))
 
 
-def _call_all(waiting: deque[tuple[_Entry, Any]], made: dict[str, _Entry]) -> None:
+def _call_all(calls: list[tuple[_Entry, Any]], made: dict[str, _Entry]) -> None:
     """Make the calls as soon as their arguments exist; the calls of one operation in their order."""
-    idle = 0
-    blocked: set[int] = set()
-    while waiting:
-        entry, node = waiting.popleft()
-        operation = entry.operation
-        try:
-            if id(operation) in blocked:
-                raise _NotYet(operation.name)
-            args, kwargs = _arguments(operation, node, made)
-        except _NotYet as error:
-            waiting.append((entry, node))
-            blocked.add(id(operation))
-            idle += 1
-            if idle > 2 * len(waiting):
-                raise ModelFileError(
-                    f"The file's graph has loops or missing nodes: layer {operation.name!r} waits for {error}."
-                ) from None
-            if idle % len(waiting) == 0:
-                blocked.clear()
-            continue
-        try:
+    waiting: dict[int, deque[Any]] = {}
+    for entry, node in calls:
+        waiting.setdefault(id(entry), deque()).append(node)
+    ready = deque(entry for entry in made.values() if id(entry) in waiting)
+    blocked: dict[str, list[_Entry]] = {}  # by the layer whose next call they need
+    while ready:
+        entry = ready.popleft()
+        nodes = waiting[id(entry)]
+        while nodes:
+            try:
+                args, kwargs = _arguments(nodes[0], made)
+            except _NotYet as error:
+                blocked.setdefault(error.layer, []).append(entry)
+                break
+            nodes.popleft()
+            _call(entry, args, kwargs)
+            ready.extend(blocked.pop(entry.name, ()))
+    if blocked:
+        layer, (entry, *_) = next(iter(blocked.items()))
+        raise ModelFileError(
+            f"The file's graph has loops or missing nodes: layer {entry.name!r} waits for a call of {layer!r}."
+        )
+
+
+def _call(entry: _Entry, args: Any, kwargs: Any) -> None:
+    operation = entry.operation
+    if not is_symbolic([args, kwargs]):
+        raise ModelFileError(
+            f"The file's layer {entry.name!r} is called on no tensor of the graph. The file is damaged."
+        )
+    try:
+        if is_old():
+            outputs = flatten(old_call(operation, args, kwargs, entry.time_major))
+        else:
             operation(*args, **kwargs)
-            entry.calls.append(operation._inbound_nodes[-1])
-        except (ValueError, TypeError, IndexError) as error:
-            raise ModelFileError(
-                f"The file's layer {operation.name!r} cannot be called as recorded: {error}"
-            ) from error
-        idle = 0
-        blocked.clear()
+            outputs = operation._inbound_nodes[-1].output_tensors
+        entry.calls.append([tensor for tensor in outputs if tensor is not None])
+    except (ValueError, TypeError, IndexError) as error:
+        raise ModelFileError(f"The file's layer {entry.name!r} cannot be called as recorded: {error}") from error
 
 
-def _arguments(operation: Operation, node: Any, made: dict[str, _Entry]) -> tuple[Any, Any]:
-    if isinstance(node, dict):
-        return _revive(node.get("args", []), made), _revive(node.get("kwargs", {}), made)
-    tensors = [_tensor(reference[:3], made) for reference in node]
-    kwargs = _old_kwargs(node[0][3], made) if len(node[0]) > 3 else {}
-    if len(tensors) > 1 and type(operation).__name__ in STATEFUL_CALLS:
-        return [tensors[0]], {**kwargs, "initial_state": tensors[1:]}
-    return [tensors[0] if len(tensors) == 1 else tensors], kwargs
-
-
-def _old_kwargs(kwargs: dict[str, Any], made: dict[str, _Entry]) -> dict[str, Any]:
-    def value(v: Any) -> Any:
-        if isinstance(v, list) and len(v) >= 3 and isinstance(v[0], str) and v[0] in made:
-            return _tensor(v[:3], made)
-        return [value(x) for x in v] if isinstance(v, list) else decode(v)
-
-    return {k: value(v) for k, v in kwargs.items()}
+def _arguments(node: Any, made: dict[str, _Entry]) -> tuple[Any, Any]:
+    return _revive(node.get("args", []), made), _revive(node.get("kwargs", {}), made)
 
 
 def _revive(value: Any, made: dict[str, _Entry]) -> Any:
@@ -187,10 +186,9 @@ def _tensor(reference: Any, made: dict[str, _Entry], shift: bool = False) -> Sym
     if entry is None:
         raise ModelFileError(f"The file's graph refers to the layer {name!r}, which it does not have.")
     index -= 1 if shift and _counts_from_one(entry.operation) else 0
-    nodes = entry.calls
-    if not 0 <= index < len(nodes):
-        raise _NotYet(f"call {index} of {name!r}")
-    tensors = nodes[index].output_tensors
+    if not 0 <= index < len(entry.calls):
+        raise _NotYet(name, index)
+    tensors = entry.calls[index]
     if not 0 <= place < len(tensors):
         raise ModelFileError(f"The file's graph refers to output {place} of {name!r}, which has {len(tensors)}.")
     return tensors[place]

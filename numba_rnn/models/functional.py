@@ -16,6 +16,7 @@ from numba_rnn.layers.registry import register
 from numba_rnn.models.config import graph_config, graph_from_config
 from numba_rnn.models.graph import Graph, needed
 from numba_rnn.models.model import Model, make_graphs
+from numba_rnn.ops.bounds import spend
 from numba_rnn.ops.symbolic import Node, Operation, SymbolicTensor, attach
 from numba_rnn.ops.tree import flatten, pack
 
@@ -172,6 +173,7 @@ class Functional(Model):
 
     def compute_output_spec(self, inputs: Any, mask: Any = None) -> Any:
         """The shapes of the outputs."""
+        spend(len(self._graph.nodes))
         return pack(self._outputs_struct, self.run_graph(self.standardize(inputs), _shapes_of))
 
     def run_graph(self, inputs: list[Any], called: Callable[[Any], Callable[..., Any]]) -> list[Any]:

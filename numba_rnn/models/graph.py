@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -189,10 +190,9 @@ def _by_depth(nodes: list[Node], met: dict[Operation, int]) -> list[Operation]:
             if producer is not None:
                 node_depth[id(producer)] = max(here + 1, node_depth.get(id(producer), 0))
     ordered = sorted(depth, key=lambda operation: (-depth[operation], met[operation]))
-    names = [operation.name for operation in ordered]
-    for name in names:
-        if names.count(name) > 1:
+    for name, times in Counter(operation.name for operation in ordered).items():
+        if times > 1:
             raise ValueError(
-                f'The name "{name}" is used {names.count(name)} times in the model. All operation names should be unique.'
+                f'The name "{name}" is used {times} times in the model. All operation names should be unique.'
             )
     return ordered

@@ -174,17 +174,18 @@ class Model(Running, Layer):
         """
         files.save_weights(self, filepath, overwrite)
 
-    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
-        """Read the weights from a `.weights.h5`, `.keras` or whole-model `.h5` file; nothing changes unless all of them fit.
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, by_name: bool = False) -> None:
+        """Read the weights from a `.weights.h5`, `.keras` or older `.h5` file; nothing changes unless all of them fit.
 
-        With `skip_mismatch` only the layers that fit change; a warning names each of the others.
+        With `skip_mismatch` only the layers that fit change; a warning names each of the others. With `by_name`, for an older
+        `.h5`, layers are matched by their names, and those without a namesake in the file keep their own.
 
         Raises:
             FileNotFoundError: there is no such file.
             ModelFileError: the file is damaged or unsafe, or its weights do not fit.
-            ValueError: the model has no weights yet: call it once, or `build` it.
+            ValueError: the model has no weights yet: call it once, or `build` it; `by_name`, and the file has no such names.
         """
-        files.load_weights(self, filepath, skip_mismatch)
+        files.load_weights(self, filepath, skip_mismatch, by_name)
 
     def reset_state(self, rows: Any = None) -> None:
         """Set the states that stateful layers keep between calls to zero, in all of the model, or these rows of the batch alone.

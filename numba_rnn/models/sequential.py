@@ -33,13 +33,14 @@ class Sequential(Model):
         self._functional: Functional | None = None
         if isinstance(layers, (Layer, str)) or not isinstance(layers or (), Iterable):
             raise ValueError(f"`Sequential` takes a list of layers. Received: {layers!r}.")
+        names: set[str] = set()
         for layer in layers or ():
-            self._append(layer)
+            self._append(layer, names)
         self._build_if_possible()
 
     def add(self, layer: Any) -> None:
         """Put a layer on top."""
-        self._append(layer)
+        self._append(layer, {other.name for other in self._layers})
         self._build_if_possible()
 
     def pop(self) -> Layer:
@@ -48,7 +49,7 @@ class Sequential(Model):
         self._build_if_possible()
         return layer
 
-    def _append(self, layer: Any) -> None:
+    def _append(self, layer: Any, names: set[str]) -> None:
         if isinstance(layer, SymbolicTensor) and layer._keras_history is not None:
             layer = layer._keras_history.operation
         if not isinstance(layer, Layer):
@@ -56,8 +57,8 @@ class Sequential(Model):
                 f"Only instances of `keras.Layer` can be added to a Sequential model. Received: {layer} (of type {type(layer)})"
             )
         if not self._layers and layer._input_shape_arg is not None:
-            self._append(InputLayer(shape=layer._input_shape_arg))
-        if any(layer.name == other.name for other in self._layers):
+            self._append(InputLayer(shape=layer._input_shape_arg), names)
+        if layer.name in names:
             raise ValueError(
                 f"All layers added to a Sequential model should have unique names. Name '{layer.name}' is already the name of a "
                 "layer in this model. Update the `name` argument to pass a unique name."
@@ -68,6 +69,7 @@ class Sequential(Model):
                 f"{[other.name for other in self._layers]}."
             )
         self._layers.append(layer)
+        names.add(layer.name)
 
     def _build_if_possible(self) -> None:
         self.built, self._functional, self._fast_ndim = False, None, -1

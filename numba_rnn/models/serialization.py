@@ -8,8 +8,11 @@ from typing import Any
 from numba_rnn.errors import ModelFileError
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.serialization import deserialize, reading
+from numba_rnn.models import files
 
 __all__ = ["deserialize_model", "model_from_json"]
+
+OBJECTS = 10_000  # in a config; a recurrent layer has about 8: itself, initializers, its dtype (a guess)
 
 
 def deserialize_model(
@@ -25,6 +28,10 @@ def deserialize_model(
     Raises:
         ModelFileError: it names a class, an operation or an option that this library does not have, or is no model.
     """
+    if (count := _count(config)) > OBJECTS:
+        raise ModelFileError(
+            f"The file's config describes too much. Expected: at most {OBJECTS} objects. Received: {count}."
+        )
     try:
         with reading(version, custom_objects):
             model = deserialize(config)
@@ -37,11 +44,27 @@ def deserialize_model(
     return model
 
 
+def _count(config: Any) -> int:
+    """How many objects, layers and others, a config describes."""
+    count, pending = 0, [config]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            count += "class_name" in value
+            pending += value.values()
+        elif isinstance(value, list):
+            pending += value
+    return count
+
+
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
-    """The model that `Model.to_json` described, with weights of its own.
+    """The model that `Model.to_json` described, here or in any Keras, with weights of its own.
 
     Raises:
         ModelFileError: as `deserialize_model`.
         ValueError: no JSON.
     """
-    return deserialize_model(json.loads(json_string), custom_objects=custom_objects)
+    config = json.loads(json_string)
+    if isinstance(config, dict) and "keras_version" in config:  # which Keras 3 leaves out
+        return files.model_from_old_json(config, custom_objects)
+    return deserialize_model(config, custom_objects=custom_objects)

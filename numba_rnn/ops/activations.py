@@ -125,8 +125,13 @@ def gelu(x: Array, approximate: bool = False) -> Array:
 
 
 def hard_sigmoid(x: Array) -> Array:
-    """clip(x/6 + 1/2, 0, 1): Keras 3's slope (Keras 2 had 0.2)."""
+    """clip(x/6 + 1/2, 0, 1): Keras 3's slope."""
     return np.clip(x / 6 + np.asarray(0.5, x.dtype), 0, 1)
+
+
+def keras2_hard_sigmoid(x: Array) -> Array:
+    """clip(x/5 + 1/2, 0, 1): what `hard_sigmoid` was until Keras 3."""
+    return np.clip(np.asarray(0.2, x.dtype) * x + np.asarray(0.5, x.dtype), 0, 1)
 
 
 def hard_silu(x: Array) -> Array:
@@ -205,8 +210,9 @@ def glu(x: Array, axis: int = -1) -> Array:
 
 
 _ELEMENTWISE: tuple[Activation, ...] = (
-    celu, elu, exponential, gelu, hard_shrink, hard_sigmoid, hard_silu, hard_tanh, leaky_relu, linear, log_sigmoid, mish, relu,
-    relu6, selu, sigmoid, silu, soft_shrink, softplus, softsign, sparse_plus, sparse_sigmoid, squareplus, tanh, tanh_shrink,
+    celu, elu, exponential, gelu, hard_shrink, hard_sigmoid, hard_silu, hard_tanh, keras2_hard_sigmoid, leaky_relu, linear,
+    log_sigmoid, mish, relu, relu6, selu, sigmoid, silu, soft_shrink, softplus, softsign, sparse_plus, sparse_sigmoid, squareplus,
+    tanh, tanh_shrink,
 )  # fmt: skip
 ELEMENTWISE: dict[str, Activation] = {f.__name__: f for f in _ELEMENTWISE}
 ROW_WISE: dict[str, Activation] = {f.__name__: f for f in (softmax, log_softmax, sparsemax, glu)}

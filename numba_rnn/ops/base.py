@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from numba_rnn.errors import ModelFileError
+from numba_rnn.ops.bounds import check_result
 from numba_rnn.ops.logits import LogitsArray
 from numba_rnn.ops.naming import snake_case, unique_name
-from numba_rnn.ops.symbolic import Operation, SymbolicTensor, infer, is_symbolic, record
+from numba_rnn.ops.symbolic import Operation, SymbolicTensor, infer, is_symbolic, probed, record
 
 __all__ = ["CORE", "MATH", "NN", "NUMPY", "OPS", "Kind", "Op", "op", "op_from_config"]
 
@@ -81,6 +82,7 @@ class Op(Operation):
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """The symbolic result."""
+        check_result(self.kind.class_name, probed([list(args), kwargs]), self.options)
         return infer(functools.partial(self.kind.run, **self.options), *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from itertools import count
 
-__all__ = ["clear_session", "get_uid", "snake_case", "unique_name"]
+__all__ = ["avoiding", "clear_session", "get_uid", "snake_case", "unique_name"]
 
 _used: dict[str, Iterator[int]] = {}  # counters, whose `next` no other thread can come between
+_avoided: ContextVar[frozenset[str]] = ContextVar("avoided_names", default=frozenset())
 
 
 def snake_case(name: str) -> str:
@@ -21,7 +24,18 @@ def snake_case(name: str) -> str:
 def unique_name(prefix: str) -> str:
     """`lstm` the first time, then `lstm_1`, `lstm_2`, ..."""
     n = get_uid(prefix) - 1
-    return f"{prefix}_{n}" if n else prefix
+    name = f"{prefix}_{n}" if n else prefix
+    return unique_name(prefix) if name in _avoided.get() else name
+
+
+@contextlib.contextmanager
+def avoiding(names: Iterable[str]) -> Iterator[None]:
+    """Inside, nothing gets one of these names by itself."""
+    token = _avoided.set(frozenset(names))
+    try:
+        yield
+    finally:
+        _avoided.reset(token)
 
 
 def get_uid(prefix: str = "") -> int:

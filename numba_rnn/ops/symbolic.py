@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from numba_rnn.errors import ShapeError
+from numba_rnn.ops.bounds import check_inputs
 from numba_rnn.ops.naming import snake_case, unique_name
 from numba_rnn.ops.tree import flatten, map_structure, pack
 
-__all__ = ["History", "Node", "Operation", "Shape", "SymbolicTensor", "attach", "infer", "is_symbolic", "record"]
+__all__ = [
+    "History", "Node", "Operation", "Shape", "SymbolicTensor", "attach", "infer", "is_symbolic", "probed", "record",
+]  # fmt: skip
 
 Shape = tuple[int | None, ...]
 
 # Sizes that stand for an unknown batch and for the other unknown sizes when a shape is inferred by running. Two of each, to see
 # what depends on them; the second pair primes, large enough for an index into a sequence of unknown length (a guess).
 PROBES = ((2, 101), (3, 103))
-LARGEST = 1 << 27  # numbers in an array of zeros; a file that asks for more would take the machine's memory (a guess)
 
 
 class Operation:
@@ -181,24 +181,33 @@ def infer(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 def _infer(function: Callable[..., Any], args: Any, kwargs: Any, known: dict[int, int]) -> Any:
     runs = []
+    tensors = [leaf for leaf in flatten([list(args), kwargs]) if isinstance(leaf, SymbolicTensor)]
     for sizes in PROBES:
+        check_inputs([_sized(tensor, sizes, known) for tensor in tensors])
 
         def concrete(leaf: Any, sizes: tuple[int, int] = sizes) -> Any:
-            return _zeros(leaf, sizes, known) if isinstance(leaf, SymbolicTensor) else leaf
+            return np.zeros(_sized(leaf, sizes, known), leaf.dtype) if isinstance(leaf, SymbolicTensor) else leaf
 
         with np.errstate(all="ignore"):
             runs.append(function(*map_structure(concrete, args), **map_structure(concrete, kwargs)))
     return map_structure(_merge, *runs)
 
 
-def _zeros(tensor: SymbolicTensor, sizes: tuple[int, int], known: dict[int, int]) -> Any:
-    """Zeros of the tensor's shape, unknown sizes after the batch those known by their axis from the end, or of `sizes`."""
+def _sized(tensor: SymbolicTensor, sizes: tuple[int, int], known: dict[int, int]) -> tuple[int, ...]:
+    """The tensor's shape, unknown sizes after the batch those known by their axis from the end, or of `sizes`."""
     shape = [sizes[0] if n is None else n for n in tensor.shape[:1]]
     for axis, n in enumerate(tensor.shape[1:], 1 - tensor.ndim):
         shape.append(known.get(axis, sizes[1]) if n is None else n)
-    if math.prod(shape) > LARGEST:
-        raise ShapeError(f"A tensor is too large. Expected: at most {LARGEST} numbers. Received: shape {tensor.shape}.")
-    return np.zeros(shape, tensor.dtype)
+    return tuple(shape)
+
+
+def probed(tree: Any) -> list[tuple[int, ...]]:
+    """The shapes that the larger of the two runs has for tensors and arrays among arguments."""
+    return [
+        _sized(leaf, PROBES[1], {}) if isinstance(leaf, SymbolicTensor) else np.shape(leaf)
+        for leaf in flatten(tree)
+        if isinstance(leaf, (SymbolicTensor, np.ndarray))
+    ]
 
 
 def _merge(a: Any, b: Any) -> SymbolicTensor | None:

@@ -160,7 +160,7 @@ def masked_gru_reset_before(rng):
     return branches(rng, padded(rng), mask=True, **masked(lambda *a, **k: L.GRU(*a, reset_after=False, **k)))
 
 
-@case()
+@case("h5")
 def embedding_masks(rng):
     i = Input((6,), dtype="int32", name="tokens")
     e = L.Embedding(7, 3, mask_zero=True)(i)
@@ -233,7 +233,7 @@ def bidirectional_sequences(rng):
     return branches(rng, sequences(rng), **five_modes(True))
 
 
-@case()
+@case("h5")
 def bidirectional_masked_last(rng):
     return branches(rng, padded(rng), mask=True, **five_modes(False))
 

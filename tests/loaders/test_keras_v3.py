@@ -98,9 +98,9 @@ def test_content_decides_not_the_extension(tmp_path: Path) -> None:
         assert load_model(str(path)).name == "sequential"
 
 
-@pytest.mark.parametrize("version", ["2.15.0", "1.2", "4.0", "", "three", "3", "3.x", "3.²", None, 3, ["3.1"]])
+@pytest.mark.parametrize("version", ["4.0", "0.3", "", "three", "3", "3.x", "3.²", None, 3, ["3.1"]])
 def test_other_versions(version: Any) -> None:
-    with pytest.raises(ModelFileError, match="saved by Keras 3"):
+    with pytest.raises(ModelFileError, match="saved by Keras 1, 2 or 3"):
         check_version(version)
 
 

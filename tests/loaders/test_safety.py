@@ -15,6 +15,7 @@ import pytest
 
 from numba_rnn.errors import ModelFileError
 from numba_rnn.loaders import safety
+from numba_rnn.loaders.hdf5_bytes import HEAP
 from numba_rnn.loaders.safety import (
     attribute,
     check_source,
@@ -257,9 +258,7 @@ def test_heap_without_end() -> None:
 
 def test_heaps_that_overlap() -> None:
     data = hdf5(lambda f: f.attrs.__setitem__("text", "a long string"))
-    one = np.array(
-        [1, 16, int.from_bytes(safety.HEAP, "little"), 1 << 40], "<u8"
-    ).tobytes()  # an entry that holds a heap
+    one = np.array([1, 16, int.from_bytes(HEAP, "little"), 1 << 40], "<u8").tobytes()  # an entry that holds a heap
     with pytest.raises(ModelFileError, match="without end"):
         shapes_in(data + one * 30_000)
 

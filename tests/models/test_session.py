@@ -7,6 +7,7 @@ import pytest
 
 from numba_rnn import Input, Model, Sequential, config, layers, ops
 from numba_rnn.errors import DTypeError, ShapeError
+from numba_rnn.layers.registry import LAYERS
 
 B, T, D = 3, 11, 4
 
@@ -127,6 +128,47 @@ def test_any_cut_gives_what_predict_gives(name, rng):
                 part = want[:, start:end] if along else want
                 part = part[:, 0] if along and piece.ndim == 2 else part
                 np.testing.assert_allclose(y, part, rtol=0, atol=1e-6 if name == "odd activation" else 0)
+
+
+# Every class of layer before and behind a recurrent one: what makes it, or why no session runs it.
+NOT_ALONG = {
+    "Bidirectional",
+    "Flatten",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
+    "Permute",
+    "RepeatVector",
+    "Reshape",
+}
+ONE = {
+    "Activation": lambda: L.Activation("tanh"), "BatchNormalization": L.BatchNormalization, "Dense": lambda: L.Dense(D),
+    "Dropout": lambda: L.Dropout(0.5), "ELU": L.ELU, "GRU": lambda: L.GRU(D, return_sequences=True),
+    "GaussianDropout": lambda: L.GaussianDropout(0.5), "GaussianNoise": lambda: L.GaussianNoise(0.5),
+    "LSTM": lambda: L.LSTM(D, return_sequences=True), "LayerNormalization": L.LayerNormalization, "LeakyReLU": L.LeakyReLU,
+    "Masking": L.Masking, "ReLU": L.ReLU, "RNN": lambda: L.RNN(L.GRUCell(D), return_sequences=True),
+    "Sequential": lambda: Sequential([Input((None, D)), L.Dense(D)]), "SimpleRNN": lambda: L.SimpleRNN(D, return_sequences=True),
+    "Softmax": L.Softmax, "SpatialDropout1D": lambda: L.SpatialDropout1D(0.5),
+    "TimeDistributed": lambda: L.TimeDistributed(L.Dense(D)),
+}  # fmt: skip
+MERGES = {"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"}
+ELSEWHERE = {"Embedding", "Functional", "InputLayer", "GRUCell", "LSTMCell", "SimpleRNNCell", "StackedRNNCells"}
+
+
+def test_every_class_of_layer_is_tried():
+    assert set(LAYERS) == NOT_ALONG | set(ONE) | MERGES | ELSEWHERE
+
+
+@pytest.mark.parametrize("name", sorted(set(ONE) | MERGES))
+def test_every_layer_takes_pieces(name, rng):
+    x = Input((None, D))
+    y = L.LSTM(D, return_sequences=True)(x)
+    model = Model(x, L.GRU(3, return_sequences=True)(ONE[name]()(y) if name in ONE else getattr(L, name)()([x, y])))
+    for weight in model.weights:
+        weight.assign(np.abs(rng.standard_normal(weight.shape)) + 0.1)
+    data = rng.standard_normal((B, T, D)).astype("float32")
+    session, want = model.stream(B), model.predict_on_batch(data)
+    for start, end in cuts(rng, T):
+        np.testing.assert_array_equal(session.step(data[:, start:end]), want[:, start:end])
 
 
 def test_tokens(rng):

@@ -23,6 +23,7 @@ FORMULAS = {
     "hard_sigmoid": lambda v: min(max(v / 6 + 0.5, 0), 1),
     "hard_silu": lambda v: v * min(max(v / 6 + 0.5, 0), 1),
     "hard_tanh": lambda v: min(max(v, -1), 1),
+    "keras2_hard_sigmoid": lambda v: min(max(v / 5 + 0.5, 0), 1),
     "leaky_relu": lambda v: v if v > 0 else 0.2 * v,
     "linear": lambda v: v,
     "log_sigmoid": lambda v: -softplus(-v),

@@ -194,6 +194,11 @@ def hard_sigmoid(x):
 
 
 @register_jitable
+def keras2_hard_sigmoid(x):
+    return clip(x * 0.2 + 0.5, 0.0, 1.0)
+
+
+@register_jitable
 def hard_silu(x):
     return x * hard_sigmoid(x)
 
@@ -232,7 +237,8 @@ def sparse_sigmoid(x):
 ACTIVATIONS = {
     f.__name__: f
     for f in (
-        elu, exponential, gelu, hard_shrink, hard_sigmoid, hard_silu, hard_tanh, leaky_relu, linear, log_sigmoid, mish, relu, relu6,
-        selu, sigmoid, silu, soft_shrink, softplus, softsign, sparse_plus, sparse_sigmoid, squareplus, tanh, tanh_shrink,
+        elu, exponential, gelu, hard_shrink, hard_sigmoid, hard_silu, hard_tanh, keras2_hard_sigmoid, leaky_relu, linear,
+        log_sigmoid, mish, relu, relu6, selu, sigmoid, silu, soft_shrink, softplus, softsign, sparse_plus, sparse_sigmoid,
+        squareplus, tanh, tanh_shrink,
     )
 } | {"celu": celu}  # fmt: skip
