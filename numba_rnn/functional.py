@@ -55,6 +55,9 @@ class Cell:
         self.D, self.H = weights.kernel.shape[0], weights.recurrent_kernel.shape[0]
         self._prepared: dict[str, tuple[Backend, Any]] = {}
 
+    def __reduce__(self) -> Any:
+        return Cell, (self.recurrence, self.weights, self.backward)  # packed and compiled again where it is wanted
+
     def prepared(self) -> tuple[Backend, Any]:
         """The backend of the moment and what it has ready for this cell."""
         ready = self._prepared.get(settings.device)

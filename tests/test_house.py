@@ -73,6 +73,7 @@ def test_imports_run_downwards() -> None:
         ("numba", "cells/gru.py", "def f():\n    import numba", "numba_rnn.cells.gru -> numba"),
         ("llvmlite", "dispatch.py", "import llvmlite.ir", "numba_rnn.dispatch -> llvmlite"),
         ("h5py", "functional.py", "def f():\n    import h5py", "numba_rnn.functional -> h5py"),
+        ("dask", "functional.py", "def f():\n    import dask.array", "numba_rnn.functional -> dask"),
         ("frameworks", "functional.py", "import keras", "numba_rnn.functional -> keras"),
         ("frameworks", "loaders/gates.py", "def f():\n    import torch", "numba_rnn.loaders.gates -> torch"),
         ("frameworks", "loaders/onnx/model.py", "import onnx", "numba_rnn.loaders.onnx.model -> onnx"),

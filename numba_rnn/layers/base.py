@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import os
 import warnings
 from collections.abc import Callable
 from functools import wraps
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,8 @@ from numba_rnn.ops.tree import flatten, map_structure
 __all__ = ["Layer"]
 
 ONLY_A_MASK = frozenset({"mask"})
+_one_builds = RLock()  # two threads that call a new layer must not both make its weights
+CACHES = {"_fast_dtype", "_fast_ndim", "_makes_masks", "_paired"}  # attributes that a copy finds for itself
 
 
 class Layer(Introspective, Configured, Weighted):
@@ -94,6 +98,16 @@ class Layer(Introspective, Configured, Weighted):
         self.built = type(self).built_at_init
         self._np_dtype = np.dtype(self.dtype)
         self._warned = False  # that it destroys masks
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        for name in CACHES & state.keys():
+            del state[name]
+        return {**state, "_np_dtype": self._np_dtype.name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Dtypes are compared by identity where it must be quick, and a copy of one is another object.
+        vars(self).update(state, _np_dtype=np.dtype(state["_np_dtype"]))
 
     # Building
 
@@ -216,10 +230,12 @@ class Layer(Introspective, Configured, Weighted):
             outputs = self._with_masks(outputs, new_mask)
         is_array = type(first) in {np.ndarray, MaskedArray}
         if is_array and (first.ndim, first.dtype) != (self._fast_ndim, self._fast_dtype) and self._needs_no_checks:
-            # From now on an array of this rank and dtype goes straight to `call`.
-            self._fast_ndim, self._fast_dtype = first.ndim, first.dtype
+            # From now on an array of this rank and dtype goes straight to `call`; the rank is what opens the way, so it comes last.
             unasked = self.compute_mask(without_mask(first), None) if self.supports_masking else None
+            self._fast_ndim = -1
             self._makes_masks = any(m is not None for m in flatten(unasked))
+            self._fast_dtype = np.dtype(first.dtype.name)  # that of plain arrays, which a pickled array's is not
+            self._fast_ndim = first.ndim
         if masked and not self.supports_masking and "mask" not in takes and not self._warned:
             self._warned = True
             if not is_reading():
@@ -294,28 +310,39 @@ class Layer(Introspective, Configured, Weighted):
         return mask
 
 
+def _forget() -> None:
+    """In a forked child no other thread is building."""
+    global _one_builds  # noqa: PLW0603
+    _one_builds = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
 def _once(build: Callable[..., None]) -> Callable[..., None]:
     """A class's `build`, made to run once, under the layer's name, and to leave no weights behind where it fails."""
 
     @wraps(build)
     def build_once(self: Layer, *args: Any, **kwargs: Any) -> None:
-        if self._building:  # a subclass's `build` calls its parent's
-            build(self, *args, **kwargs)
-            return
-        if self.built:
-            return
-        before = len(self._own_weights)
-        self._building = True
-        try:
-            with name_scope(self.name) as self.path:
+        with _one_builds:
+            if self._building:  # a subclass's `build` calls its parent's
                 build(self, *args, **kwargs)
-        except BaseException:
-            del self._own_weights[before:]
-            raise
-        finally:
-            self._building = False
-        self.built = True
-        self.build_shape, self.build_shapes = _first(args, kwargs), kwargs if len(kwargs) > 1 else {}
+                return
+            if self.built:
+                return
+            before = len(self._own_weights)
+            self._building = True
+            try:
+                with name_scope(self.name) as self.path:
+                    build(self, *args, **kwargs)
+            except BaseException:
+                del self._own_weights[before:]
+                raise
+            finally:
+                self._building = False
+            self.build_shape, self.build_shapes = _first(args, kwargs), kwargs if len(kwargs) > 1 else {}
+            self.built = True
 
     return build_once
 

@@ -36,6 +36,7 @@ class Bidirectional(Layer):
 
     config_keys = ("merge_mode", "layer", "backward_layer")
     child_keys = ("layer", "backward_layer")
+    _paired: tuple[Any, Any, functional.Cell | None] | None = None
 
     def __init__(
         self,
@@ -74,7 +75,6 @@ class Bidirectional(Layer):
         self.return_state = self.forward_layer.return_state
         self.supports_masking = passes_masks()
         self._alike = all(map(self._plain, (self.forward_layer, self.backward_layer)))
-        self._paired: tuple[Any, Any, functional.Cell | None] | None = None
 
     def _plain(self, layer: Any) -> bool:
         forward = self.forward_layer

@@ -180,4 +180,7 @@ def cast(x: Any, layer: Any) -> Any:
             f"Layer '{layer.name}' takes real numbers and booleans. Received: an array of dtype {x.dtype}. Convert it first, as "
             "with `np.asarray(x, 'float32')`."
         )
-    return set_mask(without_mask(x).astype(dtype), get_mask(x)) if layer.autocast else x
+    if not layer.autocast:
+        return x
+    plain = without_mask(x)  # a pickled array's dtype is equal, but another object
+    return set_mask(plain.view(dtype) if plain.dtype == dtype else plain.astype(dtype), get_mask(x))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -19,18 +20,19 @@ from numba_rnn.ops.products import matmul
 
 __all__ = ["Derived", "Variable", "Weight", "as_numbers", "name_scope"]
 
-_scope: list[str] = []
+_scope: ContextVar[tuple[str, ...]] = ContextVar("name_scope", default=())
 T = TypeVar("T")
 
 
 @contextlib.contextmanager
 def name_scope(name: str) -> Iterator[str]:
     """Weights made inside have `name/` in their path; gives the path so far, `model/lstm` inside those two scopes."""
-    _scope.append(name)
+    names = (*_scope.get(), name)
+    token = _scope.set(names)
     try:
-        yield "/".join(_scope)
+        yield "/".join(names)
     finally:
-        _scope.pop()
+        _scope.reset(token)
 
 
 def as_numbers(value: Any, what: str) -> Array:
@@ -109,7 +111,7 @@ class Variable:
         self._keep(self._made())
 
     def _describe(self, name: str, shape: Any, dtype: Any, initializer: Callable[..., Any], trainable: bool) -> None:
-        self.name, self.path = name, "/".join([*_scope, name])
+        self.name, self.path = name, "/".join([*_scope.get(), name])
         self.shape = tuple(int(n) for n in ((shape,) if isinstance(shape, int) else shape))
         self.dtype = standardize_dtype(dtype)
         self.trainable = bool(trainable)
@@ -171,6 +173,20 @@ class Variable:
     def _keep(self, value: Array) -> None:
         value.flags.writeable = False
         self._value = value
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The numbers, made by now, and not their recipe: a copy must not draw its own.
+        return {
+            **{slot: getattr(self, slot) for slot in Variable.__slots__},
+            "_value": self.value,
+            "_initializer": None,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for slot, value in state.items():
+            setattr(self, slot, value)
+        # A dtype that was copied is no longer the one that calls know at a glance.
+        self._keep(state["_value"].view(np.dtype(self.dtype)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.value, dtype, copy=copy)
@@ -238,6 +254,13 @@ class Derived(Generic[T]):
         self._make, self._weights, self._options = make, weights, options
         self._version = -1
         self._kept: T
+
+    def __getstate__(self) -> Any:
+        return self._make, self._weights, self._options  # what was made is made again where it is wanted
+
+    def __setstate__(self, state: Any) -> None:
+        make, weights, options = state
+        self.__init__(make, *weights, **options)  # type: ignore[misc]
 
     def __call__(self) -> T:
         """What was made, made again if a weight has changed."""

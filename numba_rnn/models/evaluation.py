@@ -15,6 +15,7 @@ from numba_rnn.models.batches import Batch, Batches, progress, to_arrays
 from numba_rnn.models.compiled_loss import CompiledLoss
 from numba_rnn.models.compiled_metrics import CompiledMetrics
 from numba_rnn.models.costs import costs_of_weights
+from numba_rnn.models.lazy import is_lazy, predict_lazily
 from numba_rnn.models.outputs import is_nested, matched
 from numba_rnn.ops.logits import keeping_logits
 from numba_rnn.ops.tree import flatten, map_structure
@@ -55,7 +56,8 @@ class Running:
             x: an array (N, ...), or a list or dict of them, as the model takes it. Or what gives batches: a generator or other
                 iterable, an object with `__getitem__` and `__len__` (Keras' `PyDataset`), a list. A batch is an array or a tuple
                 (x,), (x, y) or (x, y, sample_weight). A list of as many arrays as the model has inputs is one set of inputs.
-            batch_size: rows a batch, 32 if None.
+                Dask arrays, cut along the rows alone, give Dask arrays; see `numba_rnn.models.lazy`.
+            batch_size: rows a batch, 32 if None; of Dask arrays None is a whole chunk.
             verbose: 0 or False shows nothing, 1 or 2 a progress bar on the standard error; "auto" a bar where that is a terminal
                 and it takes long.
             steps: at most so many batches; arrays without a `batch_size` are cut into just so many.
@@ -72,6 +74,8 @@ class Running:
             IndexError: an index that an Embedding has no row for.
         """
         _no_callbacks(callbacks)
+        if is_lazy(x):
+            return predict_lazily(self, x, batch_size, steps)
         batches = Batches(x, None, None, batch_size, steps, self._inputs_and_names()[0])
         parts = []
         with progress("predict", batches.total, verbose) as advance:

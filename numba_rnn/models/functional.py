@@ -14,10 +14,10 @@ from numba_rnn.layers.input_spec import InputSpec
 from numba_rnn.layers.masks import get_mask, set_mask, without_mask
 from numba_rnn.layers.registry import register
 from numba_rnn.models.config import graph_config, graph_from_config
-from numba_rnn.models.graph import Graph
-from numba_rnn.models.model import Model
+from numba_rnn.models.graph import Graph, needed
+from numba_rnn.models.model import Model, make_graphs
 from numba_rnn.ops.bounds import spend
-from numba_rnn.ops.symbolic import Node, Operation, SymbolicTensor
+from numba_rnn.ops.symbolic import Node, Operation, SymbolicTensor, attach
 from numba_rnn.ops.tree import flatten, pack
 
 __all__ = ["Functional"]
@@ -54,6 +54,20 @@ class Functional(Model):
         self._input_spec = [
             InputSpec(shape=(None, *t.shape[1:]), allow_last_axis_squeeze=True, name=t.name) for t in flatten(inputs)
         ]
+
+    def __reduce__(self) -> Any:
+        return _empty, (type(self),), self.__getstate__()
+
+    def __getstate__(self) -> dict[str, Any]:
+        nodes = needed([*self.inputs, *self.outputs])
+        dtype = self._input_dtype and self._input_dtype.name
+        return {**super().__getstate__(), "_graph": nodes, "_input_dtype": dtype}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        dtype = state["_input_dtype"]
+        super().__setstate__({**state, "_input_dtype": dtype and np.dtype(dtype)})
+        attach(state["_graph"])
+        self._graph = Graph(self.inputs, self.outputs)
 
     @property
     def operations(self) -> list[Operation]:
@@ -184,6 +198,13 @@ class Functional(Model):
         inputs, outputs = graph_from_config(config)
         rest = {k: config[k] for k in ("name", "trainable") if config.get(k) is not None}
         return cls(inputs, outputs, **rest)
+
+
+def _empty(cls: Any) -> Any:
+    """What a copy starts as; in another process, a user's class has yet to make its first graph."""
+    if not issubclass(cls, Functional):
+        make_graphs(cls, Functional)
+    return cls.__new__(cls)
 
 
 def _takes_a_graph(cls: type) -> bool:

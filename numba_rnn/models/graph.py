@@ -11,7 +11,7 @@ from numba_rnn.layers.calling import in_training, signature_of
 from numba_rnn.ops.symbolic import Node, Operation, SymbolicTensor
 from numba_rnn.ops.tree import flatten, map_structure
 
-__all__ = ["Graph", "Slot", "Step", "trace"]
+__all__ = ["Graph", "Slot", "Step", "needed", "trace"]
 
 
 class Slot(int):
@@ -153,6 +153,28 @@ def trace(inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]) -> tuple[
             order.append(node)
             met[operation] = place - len(inputs)
     return order, met
+
+
+def needed(tensors: list[SymbolicTensor]) -> list[Node]:
+    """Every recorded call that these tensors and the masks on the way come from, each after those that it needs itself."""
+    met: set[int] = set()
+    order: list[Node] = []
+
+    def visit(tensor: SymbolicTensor | None) -> None:
+        if tensor is None or tensor._keras_history is None:
+            return
+        operation, index, _ = tensor._keras_history
+        node = operation._inbound_nodes[index]
+        if id(node) in met:
+            return
+        met.add(id(node))
+        for one in [*node.input_tensors, *(t._keras_mask for t in node.output_tensors)]:
+            visit(one)
+        order.append(node)
+
+    for tensor in tensors:
+        visit(tensor)
+    return order
 
 
 def _by_depth(nodes: list[Node], met: dict[Operation, int]) -> list[Operation]:

@@ -10,7 +10,7 @@ from numba_rnn.models.evaluation import Running
 from numba_rnn.models.summary import print_summary
 from numba_rnn.ops.tree import flatten
 
-__all__ = ["Model"]
+__all__ = ["Model", "make_graphs"]
 
 
 class Model(Running, Layer):
@@ -38,7 +38,7 @@ class Model(Running, Layer):
 
         if isinstance(self, Functional):
             raise TypeError(f"{type(self).__name__} was given inputs and outputs twice.")
-        _make_graphs(type(self), Functional)
+        make_graphs(type(self), Functional)
         Functional.__init__(self, *args, **kwargs)  # type: ignore[arg-type]  # the class is one by now
 
     def check_input(self, inputs: Any) -> None:
@@ -265,11 +265,11 @@ class Model(Running, Layer):
             return None, None
 
 
-def _make_graphs(cls: type, graph: type) -> None:
+def make_graphs(cls: type, graph: type) -> None:
     """Let a user's class of models, which turns out to make a graph, inherit from the class of graphs, as Keras does."""
     for base in cls.__bases__:
         if base is not Model and issubclass(base, Model):
-            _make_graphs(base, graph)
+            make_graphs(base, graph)
     cls.__bases__ = tuple(graph if base is Model else base for base in cls.__bases__)
 
 

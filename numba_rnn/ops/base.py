@@ -39,6 +39,9 @@ class Kind:
     tensors: int
     signature: inspect.Signature
 
+    def __reduce__(self) -> Any:
+        return _known, (self.class_name,)  # of which there is one a process
+
     @property
     def options(self) -> list[inspect.Parameter]:
         """The parameters that a node's config holds."""
@@ -56,6 +59,10 @@ class Kind:
 
 
 OPS: dict[str, Kind] = {}
+
+
+def _known(class_name: str) -> Kind:
+    return OPS[class_name]
 
 
 class Op(Operation):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
+from itertools import count
 
 __all__ = ["avoiding", "clear_session", "get_uid", "snake_case", "unique_name"]
 
-_used: Counter[str] = Counter()
+_used: dict[str, Iterator[int]] = {}  # counters, whose `next` no other thread can come between
 _avoided: ContextVar[frozenset[str]] = ContextVar("avoided_names", default=frozenset())
 
 
@@ -23,8 +23,7 @@ def snake_case(name: str) -> str:
 
 def unique_name(prefix: str) -> str:
     """`lstm` the first time, then `lstm_1`, `lstm_2`, ..."""
-    n = _used[prefix]
-    _used[prefix] += 1
+    n = get_uid(prefix) - 1
     name = f"{prefix}_{n}" if n else prefix
     return unique_name(prefix) if name in _avoided.get() else name
 
@@ -41,8 +40,7 @@ def avoiding(names: Iterable[str]) -> Iterator[None]:
 
 def get_uid(prefix: str = "") -> int:
     """1 the first time for a prefix, then 2, 3, ...: numbers that names are made unique with."""
-    _used[prefix] += 1
-    return _used[prefix]
+    return next(_used.setdefault(prefix, count(1)))
 
 
 def clear_session() -> None:

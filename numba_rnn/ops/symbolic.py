@@ -12,7 +12,9 @@ from numba_rnn.ops.bounds import check_inputs
 from numba_rnn.ops.naming import snake_case, unique_name
 from numba_rnn.ops.tree import flatten, map_structure, pack
 
-__all__ = ["History", "Node", "Operation", "Shape", "SymbolicTensor", "infer", "is_symbolic", "probed", "record"]
+__all__ = [
+    "History", "Node", "Operation", "Shape", "SymbolicTensor", "attach", "infer", "is_symbolic", "probed", "record",
+]  # fmt: skip
 
 Shape = tuple[int | None, ...]
 
@@ -34,6 +36,11 @@ class Operation:
             )
         self.name = name or unique_name(snake_case(type(self).__name__))
         self._inbound_nodes: list[Node] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        # An input's own node alone: the calls belong to the graphs, which put them back (`attach`).
+        kept = [node for node in vars(self).get("_inbound_nodes", ()) if not node.input_tensors]
+        return {**vars(self), "_inbound_nodes": kept}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run on arrays, or record a node for symbolic tensors."""
@@ -142,6 +149,16 @@ def record(operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], 
     outputs = pack(outputs, [result(tensor) for tensor in flatten(outputs)])
     operation._inbound_nodes.append(Node(operation, args, kwargs, outputs))
     return outputs
+
+
+def attach(nodes: list[Node]) -> None:
+    """Put recorded calls that a copy of a graph came with back to their operations, unless they are there."""
+    for node in nodes:
+        calls = node.operation._inbound_nodes
+        if not any(node is call for call in calls):
+            for place, tensor in enumerate(node.output_tensors):
+                tensor._keras_history = History(node.operation, len(calls), place)
+            calls.append(node)
 
 
 def infer(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import numpy as np
@@ -207,3 +208,13 @@ def test_refuses(make: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error) as caught:
         make()
     assert text in str(caught.value)
+
+
+def test_a_scope_is_one_thread_s_own() -> None:
+    made: list[Variable] = []
+    with name_scope("here"):
+        other = threading.Thread(target=lambda: made.append(Variable(np.zeros(2), name="w")))
+        other.start()
+        other.join()
+        assert Variable(np.zeros(2), name="v").path == "here/v"
+    assert made[0].path == "w"

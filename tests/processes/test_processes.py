@@ -1,0 +1,45 @@
+"""Processes of every kind: forked after predicting or while it goes on, spawned, from a pool; `program.py` has what they run."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).with_name("program.py")
+ROOT = PROGRAM.parents[2]
+
+
+def run(folder: Path, *arguments: str) -> None:
+    """Run the program by itself, so that no thread of the tests' own is there when it forks."""
+    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    # Python 3.12 warns of every fork where there are threads, which is what is tried here.
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(PROGRAM), *arguments], cwd=folder, env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True, text=True, timeout=500, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (folder / "done").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("how", [(), ("while predicting",)], ids=["after", "while predicting"])
+def test_workers_forked_from_a_server_that_has_loaded_the_model(tmp_path: Path, how: tuple[str, ...]) -> None:
+    run(tmp_path, "prefork", *how)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_pool_of_processes(tmp_path: Path, method: str) -> None:
+    if method != "spawn" and not hasattr(os, "fork"):
+        pytest.skip("no fork here")
+    run(tmp_path, "futures", method)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("joblib") is None, reason="needs joblib: pip install joblib")
+@pytest.mark.parametrize("backend", ["loky", "multiprocessing", "threading"])
+def test_joblib(tmp_path: Path, backend: str) -> None:
+    run(tmp_path, "joblib", backend)
