@@ -88,6 +88,8 @@ def _all(shapes: list[Sizes]) -> int:
 
 
 def _matmul(shapes: list[Sizes], options: dict[str, Any]) -> int:
+    if len(shapes) < 2:
+        return 0  # lists of numbers, which a file cannot hold many of
     a, b = ((1, *shape) if len(shape) < 2 else shape for shape in shapes[:2])
     try:
         batch = math.prod(np.broadcast_shapes(a[:-2], b[:-2]))

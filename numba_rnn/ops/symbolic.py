@@ -202,11 +202,11 @@ def _sized(tensor: SymbolicTensor, sizes: tuple[int, int], known: dict[int, int]
 
 
 def probed(tree: Any) -> list[tuple[int, ...]]:
-    """The shapes that the larger of the two runs has for tensors and arrays among arguments."""
+    """The shapes that the larger of the two runs has for tensors, arrays and variables among arguments."""
     return [
         _sized(leaf, PROBES[1], {}) if isinstance(leaf, SymbolicTensor) else np.shape(leaf)
         for leaf in flatten(tree)
-        if isinstance(leaf, (SymbolicTensor, np.ndarray))
+        if hasattr(leaf, "shape")
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from numba_rnn import Input, ops
 from numba_rnn.errors import ShapeError
 from numba_rnn.ops import bounds
 from numba_rnn.ops.base import OPS
@@ -79,3 +80,7 @@ def test_everything_together_is_limited() -> None:
         with pytest.raises(ShapeError, match="too long"):
             check_result("Outer", [(1000,), (1000,)], {})
     spend(1 << 30)
+
+
+def test_lists_of_numbers_beside_tensors() -> None:
+    assert ops.matmul(Input((2,)), [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]).shape == (None, 3)

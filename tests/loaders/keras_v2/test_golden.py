@@ -13,7 +13,8 @@ from numba_rnn.errors import ModelFileError
 from numba_rnn.loaders import load_model, load_weights
 
 GOLDEN = Path(__file__).parents[2] / "golden"
-FILES = sorted(path.with_suffix("") for path in GOLDEN.glob("*/*.npz") if not path.parent.name.startswith("3."))
+FOLDERS = [*GOLDEN.glob("[12].*"), *GOLDEN.glob("tf-keras-*")]
+FILES = sorted(path.with_suffix("") for folder in FOLDERS for path in folder.glob("*.npz"))
 # What Keras ran in half precision, and a layer that this library has not got.
 REFUSED = {"mixed_float16": "dtype='mixed_float16'", "merging": "class 'Dot'"}
 READ = [path for path in FILES if path.name.split(".")[0] not in REFUSED]

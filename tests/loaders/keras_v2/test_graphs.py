@@ -116,10 +116,10 @@ def test_names_of_masks_do_not_meet_those_of_layers() -> None:
 
 WRONG = {
     "no such layer": ([entry("Dense", "d", [[["y", 0, 0, {}]]], units=1)], "refers to"),
-    "no such call": ([entry("Dense", "d", [[["x", 3, 0, {}]]], units=1)], "waits for call 3"),
+    "no such call": ([entry("Dense", "d", [[["x", 3, 0, {}]]], units=1)], "waits for a call of 'x'"),
     "no such output": ([entry("Dense", "d", [[["x", 0, 2, {}]]], units=1)], "output 2 of 'x'"),
     "a loop": ([entry("Dense", "d", [[["d", 0, 0, {}]]], units=1)], "loops"),
-    "a call of nothing": ([entry("Dense", "d", [[]], units=1)], "cannot be called"),
+    "a call of nothing": ([entry("Dense", "d", [[]], units=1)], "called on no tensor"),
     "a call of a number": ([entry("Dense", "d", [3], units=1)], "cannot be read"),
     "constants": (
         [recurrent("GRU", "d", [[["x", 0, 0, {"constants": [["x", 0, 0]]}]]])],
