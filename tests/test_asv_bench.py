@@ -47,7 +47,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
             storages,
             streams,
             timing,
-        )
+        )  # fmt: skip
 
         monkeypatch.setattr(peers, "_told", set())
         yield SimpleNamespace(
@@ -110,13 +110,11 @@ def test_layers(bench: Any, suite: str) -> None:
 
 def test_streams(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench.streams, "TURNS", 3)
-    session, pool = bench.streams.Session(), bench.streams.Pool()
-    session.setup("gru")
+    (session := bench.streams.Session()).setup("gru")
     (before,) = session.session.state.values()
     session.time_step("gru")
-    (after,) = session.session.state.values()
-    assert not np.array_equal(after[0], before[0])
-    pool.setup("gru", 3)
+    assert not np.array_equal(next(iter(session.session.state.values()))[0], before[0])
+    (pool := bench.streams.Pool()).setup("gru", 3)
     assert 0.1 < pool.track_stream("gru", 3) < 10_000
 
 
@@ -125,9 +123,8 @@ def test_overhead_of_layers(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(bench.layers, "TURNS", 10)
     benchmark = bench.layers.Facade()
     benchmark.setup("lstm")
-    assert (
-        benchmark.track_overhead("lstm") < 30
-    )  # on a busy machine; the benchmark's history says what it is on a quiet one
+    # On a busy machine; the benchmark's history says what it is on a quiet one.
+    assert benchmark.track_overhead("lstm") < 30
 
     def slow(x: Any, layer: Any = benchmark.layer) -> Any:
         time.sleep(1e-4)
