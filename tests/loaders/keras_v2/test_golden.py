@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from numba_rnn.config import device
 from numba_rnn.errors import ModelFileError
 from numba_rnn.loaders import load_model, load_weights
+
+from ..test_golden import check  # noqa: TID252 (tests are no package with a name of its own)
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 FOLDERS = [*GOLDEN.glob("[12].*"), *GOLDEN.glob("tf-keras-*")]
@@ -30,15 +31,6 @@ def named(paths: list[Path]) -> list[str]:
     return [f"{path.parent.name}/{path.name}" for path in paths]
 
 
-def keyed(prefix: str, value: Any) -> dict[str, Any]:
-    """A structure of arrays as one flat dict, with the keys of `make_keras2.py`."""
-    if isinstance(value, dict):
-        return {k: v for name, part in value.items() for k, v in keyed(f"{prefix}:{name}", part).items()}
-    if isinstance(value, (list, tuple)):
-        return {k: v for n, part in enumerate(value) for k, v in keyed(f"{prefix}.{n}", part).items()}
-    return {prefix: value}
-
-
 def read(path: Path) -> Any:
     """The model in a file, or the model that its weights belong to, filled with them."""
     if not path.name.endswith("weights.h5"):
@@ -47,27 +39,6 @@ def read(path: Path) -> Any:
     model = load_model(path.with_name(f"{case}.h5" if ".legacy_" in path.name else f"{case}.keras"))
     load_weights(model, path)
     return model
-
-
-def check(model: Any, path: Path) -> None:
-    """Hold a model's outputs against the writer's; a stateful one is asked twice."""
-    with np.load(path.with_name(f"{path.name}.npz"), allow_pickle=False) as archive:
-        stored = dict(archive)
-    if "x" in stored:
-        x: Any = stored["x"]
-    elif any(key.startswith("x:") for key in stored):
-        x = {key.removeprefix("x:"): a for key, a in stored.items() if key.startswith("x:")}
-    else:
-        x = [stored[f"x.{n}"] for n in range(sum(key.startswith("x.") for key in stored))]
-    rows = len(next(iter(keyed("x", x).values())))
-    for prefix in ("y", "again"):
-        expected = {key: a for key, a in stored.items() if key.startswith(prefix)}
-        if expected:
-            received = keyed(prefix, model.predict(x, batch_size=rows, verbose=0))
-            assert received.keys() == expected.keys()
-            for key, array in expected.items():
-                assert received[key].dtype == array.dtype, key
-                np.testing.assert_allclose(received[key], array, rtol=1e-5, atol=1e-5, err_msg=key)
 
 
 def test_all_are_read() -> None:
