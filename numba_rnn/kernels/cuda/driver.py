@@ -1,0 +1,125 @@
+"""The device as the backend sees it: its measures, its memory, launching kernels, multiplying matrices.
+
+Everything goes onto a stream, in order, and returns before it is done; only `download` waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from numba_rnn._typing import Array
+from numba_rnn.kernels.cuda import blas, toolkit
+
+__all__ = ["Device", "Driver", "Hardware"]
+
+
+@dataclass(frozen=True)
+class Device:
+    """What decides how kernels are cut.
+
+    Attributes:
+        name: as NVIDIA has it.
+        capability: (9, 0) of an H100.
+        multiprocessors: how many blocks of the largest kernels run at once.
+    """
+
+    name: str
+    capability: tuple[int, int]
+    multiprocessors: int
+
+
+class Driver(Protocol):
+    """A GPU, or in the tests a simulated one. Arrays on it have `shape`, `dtype`, `reshape`, and slices by basic indexing."""
+
+    device: Device
+
+    def kernel(self, function: Callable[..., None], threads: int) -> Any:
+        """`function` as a kernel of at most so many threads a block."""
+        ...
+
+    def launch(self, kernel: Any, grid: tuple[int, int], threads: int, stream: Any, *arguments: Any) -> None:
+        """Run a kernel on so many blocks of so many threads."""
+        ...
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """An array on the device, of whatever its memory holds."""
+        ...
+
+    def upload(self, array: Array, stream: Any) -> Any:
+        """A copy of a NumPy array on the device."""
+        ...
+
+    def download(self, array: Any, stream: Any) -> Array:
+        """A copy of a device's array, once all before it on the stream is done."""
+        ...
+
+    def copy(self, source: Any, target: Any, stream: Any) -> None:
+        """One device array into another of the same shape and dtype, both C-contiguous."""
+        ...
+
+    def fill(self, array: Any, byte: int, stream: Any) -> None:
+        """Set every byte of a C-contiguous array."""
+        ...
+
+    def multiply(self, x: Any, w: Any, z: Any, precision: str, stream: Any) -> bool:
+        """z = x w over the last axis: x (B, T, D), rows of it contiguous, w (D, N), z (B, T, N). False if there is no library for it."""
+        ...
+
+    def stream(self) -> Any:
+        """A new stream."""
+        ...
+
+
+class Hardware:
+    """The current NVIDIA GPU."""
+
+    def __init__(self) -> None:
+        gpu = toolkit.cuda.get_current_device()
+        name = gpu.name.decode() if isinstance(gpu.name, bytes) else gpu.name
+        self.device = Device(name, tuple(gpu.compute_capability), gpu.MULTIPROCESSOR_COUNT)
+        self._blas = blas.Library.load()
+
+    def kernel(self, function: Callable[..., None], threads: int) -> Any:
+        """Compiled at its first launch."""
+        return toolkit.kernel(function, threads)
+
+    def launch(self, kernel: Any, grid: tuple[int, int], threads: int, stream: Any, *arguments: Any) -> None:
+        """Returns at once."""
+        kernel[grid, threads, stream](*arguments)
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """A numba device array."""
+        return toolkit.cuda.device_array(shape, dtype)
+
+    def upload(self, array: Array, stream: Any) -> Any:
+        """Waits until the array may be changed again: its memory is not pinned."""
+        return toolkit.cuda.to_device(np.ascontiguousarray(array), stream=stream)
+
+    def download(self, array: Any, stream: Any) -> Array:
+        """Waits."""
+        out: Array = array.copy_to_host(stream=stream)
+        stream.synchronize()
+        return out
+
+    def copy(self, source: Any, target: Any, stream: Any) -> None:
+        """Returns at once."""
+        target.copy_to_device(source, stream=stream)
+
+    def fill(self, array: Any, byte: int, stream: Any) -> None:
+        """Returns at once."""
+        toolkit.fill(array, byte, stream)
+
+    def multiply(self, x: Any, w: Any, z: Any, precision: str, stream: Any) -> bool:
+        """By cuBLAS, where it is installed."""
+        if self._blas is None:
+            return False
+        self._blas.multiply(x, w, z, precision, stream)
+        return True
+
+    def stream(self) -> Any:
+        """One that does not wait for the default stream."""
+        return toolkit.cuda.stream()

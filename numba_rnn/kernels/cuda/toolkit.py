@@ -1,0 +1,53 @@
+"""All that the library takes from numba's CUDA target, in one place: another toolkit would be another module of these names."""
+
+import numpy as np
+
+# numba-cuda 0.30 names functions that NumPy 2.5 no longer has, and is not going to be changed (NVIDIA/numba-cuda#907).
+for _old, _new in (("row_stack", "vstack"), ("in1d", "isin"), ("trapz", "trapezoid")):
+    if not hasattr(np, _old):
+        setattr(np, _old, getattr(np, _new))
+
+from llvmlite import ir  # noqa: E402
+from numba import config, cuda, float32, float64, int32, types, uint32, uint64  # noqa: E402
+from numba.core import cgutils  # noqa: E402
+from numba.core.errors import TypingError  # noqa: E402
+
+try:
+    from numba.cuda.extending import intrinsic
+except ImportError:  # numba's own CUDA target, which numba-cuda replaces
+    from numba.extending import intrinsic
+
+__all__ = [
+    "TypingError", "cgutils", "cuda", "device_function", "float32", "float64", "int32", "intrinsic", "ir", "kernel", "real_type",
+    "types", "uint32", "uint64", "why_not",
+]  # fmt: skip
+
+REALS = {np.dtype(np.float32): float32, np.dtype(np.float64): float64}
+
+# One sequence fills one block of a persistent kernel, and is right to.
+config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+
+
+def why_not() -> str | None:
+    """None where a GPU can be used, otherwise the reason why not."""
+    if not hasattr(cuda, "HAS_NUMBA"):
+        return "numba-cuda is not installed: pip install 'numba_rnn[cuda]'"
+    if cuda.is_available():
+        return None
+    error = str(cuda.cuda_error() or "").split(".")[0].strip()
+    return f"no NVIDIA GPU with a driver was found{f' ({error})' if error else ''}"
+
+
+def real_type(dtype):
+    """The compiler's name of float32 or float64: calling it rounds a number to that type, in a kernel too."""
+    return REALS[np.dtype(dtype)]
+
+
+def kernel(function, threads):
+    """A kernel, compiled at its first launch, of at most so many threads a block; no fast-math: NaN in gives NaN out."""
+    return cuda.jit(function, launch_bounds=(threads, 1), fastmath=False)
+
+
+def device_function(function):
+    """A function for kernels to call: the compiler inlines it."""
+    return cuda.jit(function, device=True)
