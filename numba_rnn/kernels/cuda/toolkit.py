@@ -18,7 +18,7 @@ except ImportError:  # numba's own CUDA target, which numba-cuda replaces
     from numba.extending import intrinsic
 
 __all__ = [
-    "TypingError", "cgutils", "cuda", "device_function", "float32", "float64", "int32", "intrinsic", "ir", "kernel", "real_type",
+    "TypingError", "cgutils", "cuda", "device_function", "fill", "float32", "float64", "int32", "intrinsic", "ir", "kernel", "real_type",
     "types", "uint32", "uint64", "why_not",
 ]  # fmt: skip
 
@@ -51,3 +51,8 @@ def kernel(function, threads):
 def device_function(function):
     """A function for kernels to call: the compiler inlines it."""
     return cuda.jit(function, device=True)
+
+
+def fill(array, byte, stream):
+    """Set every byte of a C-contiguous device array."""
+    cuda.driver.device_memset(array, byte, array.nbytes, stream)
