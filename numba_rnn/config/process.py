@@ -20,7 +20,8 @@ __all__ = [
     "settings",
 ]
 
-DEVICES = ("auto", "cpu", "reference")
+DEVICES = ("auto", "cpu", "cuda", "reference")
+PRECISIONS = ("fp32", "tf32", "bf16", "bf16x3")
 MASKS = ("auto", "3.15", "3.16")
 FLOATS = ("float16", "float32", "float64")
 
@@ -32,6 +33,7 @@ class Settings:
     Attributes:
         device: `"auto"`, or one backend by name, which then runs or raises (`NUMBA_RNN_DEVICE`).
         threads: the most threads a call may use; 0 for as many as numba has (`NUMBA_RNN_THREADS`).
+        precision: what CUDA's products of float32 may be rounded to at most, see `device` (`NUMBA_RNN_PRECISION`).
         lanes: float32 lanes of a SIMD vector, 4, 8 or 16; 0 for the host's own (`NUMBA_RNN_LANES`).
         cache: keep compiled kernels on disk (`NUMBA_RNN_CACHE`, 0 or 1).
         masks: which Keras recurrent layers follow in passing masks on, see `set_masks` (`NUMBA_RNN_MASKS`).
@@ -41,6 +43,7 @@ class Settings:
     """
 
     device: str = "auto"
+    precision: str = "fp32"
     threads: int = 0
     lanes: int = 0
     cache: bool = True
@@ -66,6 +69,7 @@ def _count(name: str) -> int:
 
 settings = Settings(
     device=_choice("NUMBA_RNN_DEVICE", "auto", DEVICES),
+    precision=_choice("NUMBA_RNN_PRECISION", "fp32", PRECISIONS),
     threads=_count("NUMBA_RNN_THREADS"),
     lanes=int(_choice("NUMBA_RNN_LANES", "0", ("0", "4", "8", "16"))),
     cache=_choice("NUMBA_RNN_CACHE", "1", ("0", "1")) == "1",
@@ -128,16 +132,24 @@ def set_epsilon(value: float) -> None:
 
 
 @contextlib.contextmanager
-def device(name: str) -> Iterator[None]:
+def device(name: str, precision: str | None = None) -> Iterator[None]:
     """Run everything inside the `with` block on one device.
 
+    Args:
+        name: `"auto"`, or one backend, which then runs or raises `DeviceError`.
+        precision: what CUDA's products of float32 may be rounded to: `"fp32"` not at all; `"tf32"` to 10 bits after the point,
+            `"bf16"` to 7; `"bf16x3"` to 15, as three products. A kernel that is as fast without may round less. None leaves it.
+
     Raises:
-        ValueError: no such device.
+        ValueError: no such device or precision.
     """
     if name not in DEVICES:
         raise ValueError(f"Unknown device. Expected one of {', '.join(DEVICES)}. Received: {name!r}.")
-    before, settings.device = settings.device, name
+    if precision is not None and precision not in PRECISIONS:
+        raise ValueError(f"Unknown precision. Expected one of {', '.join(PRECISIONS)}. Received: {precision!r}.")
+    before = settings.device, settings.precision
+    settings.device, settings.precision = name, precision or settings.precision
     try:
         yield
     finally:
-        settings.device = before
+        settings.device, settings.precision = before

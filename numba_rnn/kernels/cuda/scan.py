@@ -5,16 +5,16 @@ All scan kernels are called alike (`machine.Prepared`), with arrays in Keras' ow
     scan(xw, mask, recurrent, biases, extra, states, y, work, error, start, T, flags)
 
         xw          (N, B, n, G*H)  x W of the steps to run, without the bias, in the order of time
-        mask        (B, T)          where a step counts; (0, 0) for everywhere
+        mask        (B, T)          where a step counts, if flags say MASKED
         recurrent   (N, H, G*H)     the recurrent kernels U of the N cells, one or two; the second runs the other way
         biases      (N, 2, G*H)     of the input, and of the recurrence
-        extra       (N, E, H)       the further parameters of a unit
+        extra       (N, E, H)       the further parameters of a unit; E at least 1
         states      (N, S, B, H)    before the first step, and at the end after the last
         y           (B, T or 1, N*H)  written; the second cell's steps in the first's order
         work        what blocks or threads exchange, as the kernel says
-        error       (1,)            set by a kernel that has waited in vain
+        error       (1,)            1 + the step at which a block has waited for another in vain
         start       how many steps were run before, in processing order; n follow
-        flags       BACKWARDS, SEQUENCES, ZERO_MASKED
+        flags       BACKWARDS, SEQUENCES, ZERO_MASKED, MASKED
 
 So a long sequence can run as several calls, which is why `y` is read too: a masked step repeats the output before it.
 """
@@ -22,7 +22,9 @@ So a long sequence can run as several calls, which is why `y` is read too: a mas
 from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
 from numba_rnn.kernels.cuda.toolkit import cuda, device_function
 
-__all__ = ["build_scan", "output_at", "time_of"]
+__all__ = ["MASKED", "build_scan", "output_at", "time_of"]
+
+MASKED = 8  # of `flags`, beside those of `ScanOptions`: an empty array is nothing to launch a kernel with
 
 
 @device_function
@@ -120,7 +122,7 @@ def build_scan(real, G, first, S, E, rows, update, gate, act, rec):
                         for s in range(1, S):
                             sv[s] = states[cell, s, row, u]
                         place = output_at(start + i, T, cell, flags)
-                        if mask.size == 0 or mask[row, t]:
+                        if flags & MASKED == 0 or mask[row, t]:
                             new = update(act, rec, xv, rv, sv, pv)
                             work[1 - now, cell, row, u] = new[0]
                             for s in range(1, S):
