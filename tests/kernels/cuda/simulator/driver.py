@@ -17,6 +17,10 @@ from .running import run
 __all__ = ["DeviceArray", "Launch", "SimulatedDriver"]
 
 
+class Flag(np.ndarray):
+    """Of the host's memory, and known to the device."""
+
+
 class DeviceArray:
     """An array that NumPy cannot see: whoever wants its numbers has to download it."""
 
@@ -129,7 +133,7 @@ class SimulatedDriver:
         self.launches.append(Launch(name, sizes, threads, stream))
         values = [argument.memory if isinstance(argument, DeviceArray) else argument for argument in arguments]
         for argument, value in zip(arguments, values, strict=True):
-            if value is argument and isinstance(value, np.ndarray):
+            if value is argument and isinstance(value, np.ndarray) and not isinstance(value, Flag):
                 raise TypeError(f"{name} was launched with an array on the host")
         run(kernel.function, grid, threads, values, seed=self.seed + len(self.launches), schedule=self.schedule)
 
@@ -187,6 +191,10 @@ class SimulatedDriver:
             z[...] = (x.reshape(rows, -1) @ w).reshape(z.shape) if rows else z
         self.products += 1
         return True
+
+    def flag(self) -> Flag:
+        """One int32 that both sides see."""
+        return np.zeros(1, np.int32).view(Flag)
 
     def stream(self) -> Any:
         """A number of its own."""
