@@ -18,8 +18,8 @@ from numba_rnn.kernels.reference import Reference
 __all__ = ["BOUNDS", "MASKS", "Call", "Cell", "calls", "error", "mask_of", "oracle", "sequences"]
 
 MASKS = "none", "right", "left", "holes", "rows", "all"
-# The largest difference from float64 that passes, over the largest output if that is above 1. fp32 is the library's promise; the others
-# are what rounding factors to 8, 11 and 24 bits comes to over some ten steps, with room.
+# The largest difference from float64 that passes, over the largest output if that is above 1. fp32 is the library's promise; the
+# others are what rounding factors to 8, 11 and 24 bits comes to over some ten steps, with room.
 BOUNDS = {"fp32": 2e-6, "bf16x3": 1e-5, "tf32": 4e-3, "bf16": 3e-2, "float64": 1e-12}
 
 
@@ -105,7 +105,9 @@ def sequences(cell: Cell, B: int, T: int, call: Call, seed: int = 0) -> tuple[An
     return x, mask_of(call.mask, B, T, rng), tuple(states) if call.initial else None
 
 
-def oracle(cell: Cell, weights: list[PlainWeights], x: Any, mask: Any, initial: Any, options: ScanOptions) -> tuple[Any, Any]:
+def oracle(
+    cell: Cell, weights: list[PlainWeights], x: Any, mask: Any, initial: Any, options: ScanOptions
+) -> tuple[Any, Any]:
     """The outputs and last states in float64, not rounded to the cell's dtype."""
     reference = Reference()
     recurrence = dataclasses.replace(cell.recurrence, dtype=np.dtype(np.float64))
@@ -114,7 +116,7 @@ def oracle(cell: Cell, weights: list[PlainWeights], x: Any, mask: Any, initial: 
 
 
 def error(got: Any, expected: Any) -> float:
-    """The largest difference over the largest output, if that is above 1; infinite where one is NaN or infinite and the other differs."""
+    """The largest difference over the largest output, if that is above 1; infinite where only one of two is NaN or infinite."""
     if got.shape != expected.shape:
         raise AssertionError(f"shapes differ: {got.shape}, expected {expected.shape}")
     if got.size == 0:

@@ -11,19 +11,21 @@ from numba_rnn.kernels.cuda import plan as planning
 from numba_rnn.kernels.cuda.driver import Device
 from numba_rnn.kernels.cuda.plan import Call, Launch, Size
 
-__all__ = ["Refused", "forced", "kinds", "launch_of"]
+__all__ = ["RefusedError", "forced", "kinds", "launch_of"]
 
 PREFIX = "plan_"  # of the planners: each returns a launch, or None for a call that its kernel cannot take
 Planner = Callable[[Size, Call, Device], Launch | None]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A kernel does not take a call, and says so beforehand."""
 
 
 def kinds() -> dict[str, Planner]:
     """The planners by the kind of kernel that they plan for; the general one, which takes all, last."""
-    found = {name.removeprefix(PREFIX): f for name, f in vars(planning).items() if name.startswith(PREFIX) and callable(f)}
+    found = {
+        name.removeprefix(PREFIX): f for name, f in vars(planning).items() if name.startswith(PREFIX) and callable(f)
+    }
     return dict(sorted(found.items(), key=lambda item: item[0] == "general"))
 
 
@@ -31,16 +33,16 @@ def launch_of(kind: str, size: Size, call: Call, device: Device) -> Launch:
     """How that kind of kernel would run a call.
 
     Raises:
-        Refused: it cannot.
+        RefusedError: it cannot.
     """
     if (launch := kinds()[kind](size, call, device)) is None:
-        raise Refused(f"the {kind} kernel does not take {call}")
+        raise RefusedError(f"the {kind} kernel does not take {call}")
     return launch
 
 
 @contextlib.contextmanager
 def forced(kind: str | None, steps: int | None = None) -> Iterator[None]:
-    """Run every call by one kind of kernel, None for the one that suits; at most `steps` at once, so that long calls come in pieces."""
+    """Run every call by one kind of kernel, None for the one that suits; at most `steps` at once: long calls come in pieces."""
     before: Any = machine.plan
 
     def plan(size: Size, call: Call, device: Device) -> Launch:
