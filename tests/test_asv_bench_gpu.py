@@ -142,7 +142,7 @@ def test_calls_cover_everything(gpu: Any) -> None:
 def test_error_counts_what_is_not_a_number(gpu: Any) -> None:
     a = np.array([1.0, np.nan, np.inf, 4.0])
     assert gpu.data.error(a, a) == 0
-    assert gpu.data.error(a.astype(np.float32), a + [0, 0, 0, 4e-6]) == pytest.approx(1e-6)
+    assert gpu.data.error(a.astype(np.float32), np.array([*a[:3], 4 + 4e-6])) == pytest.approx(1e-6)
     assert gpu.data.error(np.array([np.nan]), np.array([1.0])) == np.inf
     assert gpu.data.error(np.array([1.0]), np.array([np.nan])) == np.inf
     assert gpu.data.error(np.array([np.inf]), np.array([-np.inf])) == np.inf
@@ -225,13 +225,12 @@ def serve(pipe: Any, name: str, quick: bool) -> None:
     from unittest import mock
 
     from asv_bench.gpu import runner, sections
-
     from numba_rnn.kernels.cuda import toolkit
 
     with (
         mock.patch.dict(sections.SECTIONS, {name: SimpleNamespace(run=work)}),
-        mock.patch("numba_rnn.kernels.cuda.CUDA", lambda: SimpleNamespace(driver=None)),
-        mock.patch.object(toolkit.cuda, "synchronize", lambda: None),
+        mock.patch("numba_rnn.kernels.cuda.CUDA"),
+        mock.patch.object(toolkit.cuda, "synchronize"),
     ):
         runner.serve(pipe, name, quick)
 

@@ -126,4 +126,4 @@ def error(got: Any, expected: Any) -> float:
     if not same.all():
         return float("inf")
     scale = max(1.0, float(np.abs(expected[finite]).max(initial=0.0)))
-    return float(np.abs(got.astype(np.float64) - expected)[finite].max(initial=0.0)) / scale
+    return float(np.abs(got[finite].astype(np.float64) - expected[finite]).max(initial=0.0)) / scale
