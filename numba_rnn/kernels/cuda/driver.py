@@ -69,6 +69,10 @@ class Driver(Protocol):
         """z = x w over the last axis: x (B, T, D), rows of it contiguous, w (D, N), z (B, T, N). False if there is no library for it."""
         ...
 
+    def flag(self) -> Any:
+        """One int32, 0, that kernels write and the host reads at any time."""
+        ...
+
     def stream(self) -> Any:
         """A new stream."""
         ...
@@ -119,6 +123,12 @@ class Hardware:
             return False
         self._blas.multiply(x, w, z, precision, stream)
         return True
+
+    def flag(self) -> Any:
+        """In the host's memory, mapped."""
+        flag = toolkit.cuda.mapped_array(1, np.int32)
+        flag[:] = 0
+        return flag
 
     def stream(self) -> Any:
         """One that does not wait for the default stream."""

@@ -72,6 +72,16 @@ class DeviceArray:
         }
 
 
+class Flag(DeviceArray):
+    """A word that both sides see."""
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.memory[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.memory[index] = value
+
+
 @dataclasses.dataclass(frozen=True)
 class Launch:
     """What was launched."""
@@ -187,6 +197,10 @@ class SimulatedDriver:
             z[...] = (x.reshape(rows, -1) @ w).reshape(z.shape) if rows else z
         self.products += 1
         return True
+
+    def flag(self) -> Flag:
+        """An int32, 0."""
+        return Flag(np.zeros(1, np.int32))
 
     def stream(self) -> Any:
         """A number of its own."""

@@ -1,0 +1,326 @@
+"""The CUDA backend: uploads weights once, projects the input, launches the kernel that suits the shape."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+
+from numba_rnn._typing import Array
+from numba_rnn.cells import CELLS
+from numba_rnn.compressed import Compressed, expand
+from numba_rnn.config import settings
+from numba_rnn.errors import DeviceError
+from numba_rnn.kernels.backend import CellWeights, Recurrence, ScanOptions
+from numba_rnn.kernels.cuda import toolkit
+from numba_rnn.kernels.cuda.cost import cpu_microseconds, gpu_microseconds
+from numba_rnn.kernels.cuda.driver import Driver, Hardware
+from numba_rnn.kernels.cuda.memory import Pool
+from numba_rnn.kernels.cuda.ops import ACTIVATIONS, build_activations
+from numba_rnn.kernels.cuda.plan import Call, Launch, Size, plan
+from numba_rnn.kernels.cuda.presence import why_not
+from numba_rnn.kernels.cuda.project import build_finish, build_multiply
+from numba_rnn.kernels.cuda.scan import MASKED, build_scan
+
+__all__ = ["CUDA", "KERNELS"]
+
+KERNELS: dict[str, Callable[..., Callable[..., None]]] = {"general": build_scan}
+DESCRIBED = (1, 1), (1, 100), (32, 100)  # calls whose kernels `describe` names, rows and steps
+WORTH = tuple(2**k for k in range(11))  # rows of the calls that `describe_worth` asks about
+WARMED = 1, 32  # rows of the calls that `warm` compiles for
+TILE_THREADS, MOST_TILES = 256, 65535  # of kernels that go over rows and columns: of a block; blocks along each
+
+_activations = cache(build_activations)
+_device_function = cache(toolkit.device_function)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A cell, or two, ready to run: the weights on the device, in Keras' layout.
+
+    Attributes:
+        recurrence, size: what they are.
+        kernels: the input's, N arrays (D, G*H).
+        recurrent, biases, extra: as `scan` has them.
+    """
+
+    recurrence: Recurrence
+    size: Size
+    kernels: tuple[Any, ...]
+    recurrent: Any
+    biases: Any
+    extra: Any
+
+
+@dataclass(frozen=True)
+class PreparedLinear:
+    """A matrix (D, H) and a bias (H,) on the device."""
+
+    kernel: Any
+    bias: Any
+
+
+class CUDA:
+    """Runs every cell whose activations act unit by unit, on an NVIDIA GPU.
+
+    Args:
+        driver: the GPU; None for the current one, which is then looked for at the first call.
+    """
+
+    name = "cuda"
+
+    def __init__(self, driver: Driver | None = None) -> None:
+        self._given, self._lock = driver, threading.Lock()
+        self._compiled: dict[Any, Any] = {}
+        self._pools: dict[Any, Pool] = {}
+
+    def missing(self) -> str | None:
+        """None, or why there is no device."""
+        return None if self._given is not None else why_not()
+
+    @property
+    def driver(self) -> Driver:
+        """The device.
+
+        Raises:
+            DeviceError: there is none.
+        """
+        if self._given is None:
+            if (reason := why_not()) is not None:
+                raise DeviceError(f"Device 'cuda' cannot be used: {reason}.")
+            with self._lock:
+                self._given = self._given or Hardware()
+        return self._given
+
+    @cached_property
+    def stream(self) -> Any:
+        """The stream of calls whose arrays come from the host."""
+        return self.driver.stream()
+
+    def pool(self, stream: Any) -> Pool:
+        """The arrays that calls on this stream borrow."""
+        return self._pools.setdefault(getattr(stream, "handle", stream), Pool(self.driver))
+
+    def supports(self, recurrence: Recurrence) -> str | None:
+        """None, or why another backend has to run it."""
+        if (reason := self.missing()) is not None:
+            return reason
+        for name in (recurrence.activation, recurrence.recurrent_activation):
+            if name is None:
+                return "an activation is a Python function"
+            if name not in ACTIVATIONS:
+                return f"activation {name!r} mixes the units of a row"
+        return None
+
+    def prepare(self, recurrence: Recurrence, *weights: CellWeights) -> Prepared:
+        """Upload the weights."""
+        spec, plain = recurrence.spec, [w.expanded() for w in weights]
+        up = self._upload
+        D, H = plain[0].kernel.shape[0], plain[0].recurrent_kernel.shape[0]
+        return Prepared(
+            recurrence=recurrence,
+            size=size_of(recurrence, len(weights), D, H),
+            kernels=tuple(up(w.kernel) for w in plain),
+            recurrent=up(np.stack([w.recurrent_kernel for w in plain])),
+            biases=up(np.stack([np.stack([w.bias, w.recurrent_bias]) for w in plain])),
+            extra=up(np.stack([w.extra if spec.extra else np.zeros((1, H), recurrence.dtype) for w in plain])),
+        )
+
+    def _upload(self, array: Array) -> Any:
+        return self.driver.upload(np.ascontiguousarray(array), self.stream)
+
+    def _kernel(self, key: Any, build: Callable[[], Callable[..., None]], threads: int) -> Any:
+        with self._lock:
+            if key not in self._compiled:
+                self._compiled[key] = self.driver.kernel(build(), threads)
+            return self._compiled[key]
+
+    def _scan_kernel(self, recurrence: Recurrence, launch: Launch) -> Any:
+        r = recurrence
+
+        def build() -> Callable[..., None]:
+            spec, functions = CELLS[r.spec.name], _activations(r.dtype.str)
+            G = len(spec.gates)
+            return KERNELS[launch.kernel](
+                toolkit.real_type(r.dtype), G, spec.first or G, len(spec.states), len(spec.extra), *launch.parameters,
+                _device_function(spec.update), _device_function(spec.gate or spec.update),
+                functions[r.activation], functions[r.recurrent_activation],
+            )  # fmt: skip
+
+        key = launch.kernel, r.spec.name, r.activation, r.recurrent_activation, r.dtype, launch.parameters
+        return self._kernel(key, build, launch.threads)
+
+    def describe(self, recurrence: Recurrence, D: int | None = None, H: int | None = None) -> str:
+        """The kernel in words, and which one a few calls would take."""
+        text = f"{recurrence.spec.name} on {self.driver.device.name}, {recurrence.dtype}"
+        if D is None or H is None:
+            return text
+        size, device = size_of(recurrence, 1, D, H), self.driver.device
+        plans = (
+            f"{B} x {T}: {plan(size, Call(B, T, settings.precision), device).kernel} kernel" for B, T in DESCRIBED
+        )
+        return f"{text}; rows x steps: {', '.join(plans)}"
+
+    def is_worth(self, recurrence: Recurrence, N: int, D: int, H: int, B: int, T: int, sequences: bool) -> bool:
+        """Whether a call on arrays of the host is estimated to be done sooner here, the way there and back included."""
+        if B == 0:
+            return False
+        size, call, device = size_of(recurrence, N, D, H), Call(B, T, settings.precision), self.driver.device
+        here = gpu_microseconds(size, call, plan(size, call, device), device, sequences)
+        return here < cpu_microseconds(size, B, T, settings.threads or os.cpu_count() or 1)
+
+    def describe_worth(self, recurrence: Recurrence, D: int, H: int) -> str:
+        """From how many rows on a call of 100 steps is estimated to be done sooner here."""
+        for B in WORTH:
+            if self.is_worth(recurrence, 1, D, H, B, 100, True):
+                return f"cuda from about {B} rows of 100 steps on (estimated)"
+        return f"cuda for none of up to {WORTH[-1]} rows of 100 steps (estimated)"
+
+    def warm(self, prepared: Prepared) -> None:
+        """Compile the kernels that a few sequences take, and many."""
+        for B in WARMED:
+            self._scan_kernel(prepared.recurrence, plan(prepared.size, Call(B, 1, settings.precision), self.driver.device))
+
+    def scan(
+        self,
+        prepared: Prepared,
+        x: Array,
+        mask: Array | None,
+        initial_state: tuple[Array, ...] | None,
+        options: ScanOptions,
+    ) -> tuple[Array, Array]:
+        """Run the whole sequence, there and back; see `Backend.scan`."""
+        size, stream = prepared.size, self.stream
+        B = x.shape[0]
+        shape = size.N * size.S, B, size.H
+        if B == 0:
+            y = np.empty((0, x.shape[1], size.N * size.H)[:: 1 if options.return_sequences else 2], x.dtype)
+            return y, np.empty(shape, x.dtype)
+        states = np.zeros(shape, x.dtype) if initial_state is None else np.stack(initial_state)
+        there = [None if a is None else self._upload(a) for a in (x, mask, states.reshape(size.N, size.S, B, size.H))]
+        y_there, states_there = self.run(prepared, *there, options, stream)
+        y, last = self.driver.download(y_there, stream), self.driver.download(states_there, stream)
+        self.pool(stream).give(y_there)
+        self.check()
+        return (y if options.return_sequences else y[:, 0]), last.reshape(shape)
+
+    def run(
+        self, prepared: Prepared, x: Any, mask: Any | None, states: Any, options: ScanOptions, stream: Any
+    ) -> tuple[Any, Any]:
+        """A scan of arrays that are on the device, put onto a stream.
+
+        Args:
+            prepared: what `prepare` returned, of N cells.
+            x: (B, T, D), B and T at least 1, rows contiguous.
+            mask: bool (B, T), or None.
+            states: (N, S, B, H), C-contiguous: overwritten by the last ones.
+            options, stream: as they are.
+
+        Returns:
+            The output, (B, T or 1, N*H), which the caller gives back to the stream's pool or keeps; and `states`.
+        """
+        size, r, driver, pool = prepared.size, prepared.recurrence, self.driver, self.pool(stream)
+        B, T, _ = x.shape
+        call = Call(B, T, settings.precision)
+        launch = plan(size, call, driver.device)
+        kernel = self._scan_kernel(r, launch)
+        y = pool.take((B, T if options.return_sequences else 1, size.N * size.H), r.dtype)
+        work = pool.take(launch.work, r.dtype)
+        flags = options.flags | (0 if mask is None else MASKED)
+        mask = self._no_mask if mask is None else mask
+        for start in range(0, T, launch.steps):
+            n = min(launch.steps, T - start)
+            xw = pool.take((size.N, B, n, size.G * size.H), r.dtype)
+            for cell, w in enumerate(prepared.kernels):
+                t = T - start - n if options.go_backwards != (cell == 1) else start
+                self.multiply(x[:, t : t + n], w, xw[cell], stream)
+            if launch.waits:
+                driver.fill(work, 0xFF, stream)
+            driver.launch(
+                kernel, launch.grid, launch.threads, stream, xw, mask, prepared.recurrent, prepared.biases, prepared.extra,
+                states, y, work, self._error, start, T, flags,
+            )  # fmt: skip
+            pool.give(xw)
+        pool.give(work)
+        return y, states
+
+    def multiply(self, x: Any, w: Any, z: Any, stream: Any) -> None:
+        """z = x w: x (B, T, D), rows contiguous, w (D, M), z (B, T, M)."""
+        if w.shape[0] == 0:
+            self.driver.fill(z, 0, stream)
+        elif not self.driver.multiply(x, w, z, settings.precision, stream):
+            kernel = self._kernel(("multiply", z.dtype), lambda: build_multiply(toolkit.real_type(z.dtype)), TILE_THREADS)
+            self.driver.launch(kernel, _tiles(z.shape[0] * z.shape[1], z.shape[2]), TILE_THREADS, stream, x, w, z)
+
+    @cached_property
+    def _no_mask(self) -> Any:
+        return self._upload(np.ones((1, 1), np.bool_))
+
+    @cached_property
+    def _error(self) -> Any:
+        return self.driver.flag()
+
+    def check(self) -> None:
+        """Raise what kernels have reported so far.
+
+        Raises:
+            DeviceError: blocks waited for one another in vain; the results since are wrong.
+        """
+        if step := int(self._error[0]):
+            self._error[0] = 0
+            raise DeviceError(f"A CUDA kernel waited in vain for another block at step {step - 1}. Run it again.")
+
+    def bind(
+        self, prepared: Prepared, x: Array, mask: Array | None, states: Array, y: Array, options: ScanOptions
+    ) -> Callable[[], object]:
+        """A scan whose results are copied to where they belong; see `Backend.bind`."""
+
+        def run() -> None:
+            y[...], states[...] = self.scan(prepared, x, mask, tuple(states), options)
+
+        return run
+
+    def prepare_linear(self, kernel: Array | Compressed, bias: Array) -> PreparedLinear:
+        """Upload the weights."""
+        return PreparedLinear(self._upload(np.asarray(expand(kernel))), self._upload(bias))
+
+    def linear(self, prepared: PreparedLinear, x: Array) -> Array:
+        """`x @ kernel + bias`, there and back."""
+        stream = self.stream
+        B, H = x.shape[0], prepared.bias.shape[0]
+        if B == 0 or H == 0:
+            return np.empty((B, H), x.dtype)
+        there = self._upload(x) if x.size else self.pool(stream).take((B, 1), x.dtype)[:, :0]
+        z = self.linear_there(prepared, there, "linear", stream)
+        out = self.driver.download(z, stream)
+        self.pool(stream).give(z)
+        return out
+
+    def linear_there(self, prepared: PreparedLinear, x: Any, activation: str, stream: Any) -> Any:
+        """`activation(x @ kernel + bias)` of arrays on the device: x (B, D); (B, H), from the stream's pool."""
+        dtype, H = np.dtype(prepared.bias.dtype), prepared.bias.shape[0]
+        z = self.pool(stream).take((1, x.shape[0], H), dtype)
+        self.multiply(x.reshape(1, *x.shape), prepared.kernel, z, stream)
+        act = _activations(dtype.str)[activation]
+        kernel = self._kernel(("finish", dtype, activation), lambda: build_finish(act), TILE_THREADS)
+        z = z.reshape(x.shape[0], H)
+        self.driver.launch(kernel, _tiles(*z.shape), TILE_THREADS, stream, z, prepared.bias)
+        return z
+
+
+def size_of(recurrence: Recurrence, N: int, D: int, H: int) -> Size:
+    """The size of N cells of D inputs and H units."""
+    spec, G = recurrence.spec, len(recurrence.spec.gates)
+    return Size(
+        G=G, first=spec.first or G, S=len(spec.states), E=len(spec.extra), N=N, D=D, H=H, item=recurrence.dtype.itemsize
+    )
+
+
+def _tiles(rows: int, columns: int) -> tuple[int, int]:
+    """The grid of a kernel that goes over rows and columns."""
+    return min(MOST_TILES, -(-columns // TILE_THREADS)), min(MOST_TILES, rows)

@@ -1,0 +1,144 @@
+"""The general kernel: any cell, any size; a block takes a few sequences and runs them whole. It names no cell.
+
+All scan kernels are called alike (`machine.Prepared`), with arrays in Keras' own layout, so that nothing is packed:
+
+    scan(xw, mask, recurrent, biases, extra, states, y, work, error, start, T, flags)
+
+        xw          (N, B, n, G*H)  x W of the steps to run, without the bias, in the order of time
+        mask        (B, T)          where a step counts, if flags say MASKED
+        recurrent   (N, H, G*H)     the recurrent kernels U of the N cells, one or two; the second runs the other way
+        biases      (N, 2, G*H)     of the input, and of the recurrence
+        extra       (N, E, H)       the further parameters of a unit; E at least 1
+        states      (N, S, B, H)    before the first step, and at the end after the last
+        y           (B, T or 1, N*H)  written; the second cell's steps in the first's order
+        work        what blocks or threads exchange, as the kernel says
+        error       (1,)            1 + the step at which a block has waited for another in vain
+        start       how many steps were run before, in processing order; n follow
+        flags       BACKWARDS, SEQUENCES, ZERO_MASKED, MASKED
+
+So a long sequence can run as several calls, which is why `y` is read too: a masked step repeats the output before it.
+"""
+
+from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
+from numba_rnn.kernels.cuda.toolkit import cuda, device_function
+
+__all__ = ["MASKED", "build_scan", "output_at", "time_of"]
+
+MASKED = 8  # of `flags`, beside those of `ScanOptions`: an empty array is nothing to launch a kernel with
+
+
+@device_function
+def time_of(step, T, backwards):
+    """The time of a step in processing order."""
+    return T - 1 - step if backwards else step
+
+
+@device_function
+def output_at(step, T, cell, flags):
+    """Where a step's output stands in y: the second cell's steps come in the first's order."""
+    if flags & SEQUENCES == 0:
+        return 0
+    return T - 1 - step if cell == 1 else step
+
+
+def build_scan(real, G, first, S, E, rows, update, gate, act, rec):
+    """The kernel of a cell; grid (ceil(B / rows), N), any number of threads: each takes every so manieth unit.
+
+    work (3, N, B, H): h before and after a step, in turns, and what replaces it for the gates after `first`.
+
+    Args:
+        real: the compiler's name of the dtype.
+        G, first, S, E: gates, those that h itself is multiplied for, states, extra parameters.
+        rows: sequences of a block.
+        update, gate, act, rec: device functions, the cell's and its activations.
+    """
+    zero = real(0)
+    parameters = max(1, E)  # an array cannot be empty
+
+    def scan(xw, mask, recurrent, biases, extra, states, y, work, error, start, T, flags):
+        cell = cuda.blockIdx.y
+        row0 = cuda.blockIdx.x * rows
+        thread, threads = cuda.threadIdx.x, cuda.blockDim.x
+        B, n, H = xw.shape[1], xw.shape[2], states.shape[3]
+        backwards = (flags & BACKWARDS != 0) != (cell == 1)
+        acc = cuda.local.array((rows, G), real)
+        xv = cuda.local.array(G, real)
+        rv = cuda.local.array(G, real)
+        sv = cuda.local.array(S, real)
+        pv = cuda.local.array(parameters, real)
+        for u in range(thread, H, threads):
+            for r in range(rows):
+                if row0 + r < B:
+                    work[0, cell, row0 + r, u] = states[cell, 0, row0 + r, u]
+        cuda.syncthreads()
+
+        for i in range(n):
+            now = i & 1
+            t = time_of(start + i, T, backwards)
+            at = n - 1 - i if backwards else i
+            if first < G:
+                for u in range(thread, H, threads):
+                    for r in range(rows):
+                        for g in range(first):
+                            acc[r, g] = biases[cell, 1, g * H + u]
+                    for k in range(H):
+                        for g in range(first):
+                            w = recurrent[cell, k, g * H + u]
+                            for r in range(rows):
+                                acc[r, g] = cuda.fma(w, work[now, cell, min(row0 + r, B - 1), k], acc[r, g])
+                    for e in range(E):
+                        pv[e] = extra[cell, e, u]
+                    for r in range(rows):
+                        row = row0 + r
+                        if row < B:
+                            for g in range(first):
+                                xv[g] = xw[cell, row, at, g * H + u] + biases[cell, 0, g * H + u]
+                                rv[g] = acc[r, g]
+                            sv[0] = work[now, cell, row, u]
+                            for s in range(1, S):
+                                sv[s] = states[cell, s, row, u]
+                            work[2, cell, row, u] = gate(act, rec, xv, rv, sv, pv)
+                cuda.syncthreads()
+
+            for u in range(thread, H, threads):
+                for r in range(rows):
+                    for g in range(G):
+                        acc[r, g] = biases[cell, 1, g * H + u]
+                for k in range(H):
+                    for g in range(G):
+                        w = recurrent[cell, k, g * H + u]
+                        source = now if g < first else 2
+                        for r in range(rows):
+                            acc[r, g] = cuda.fma(w, work[source, cell, min(row0 + r, B - 1), k], acc[r, g])
+                for e in range(E):
+                    pv[e] = extra[cell, e, u]
+                for r in range(rows):
+                    row = row0 + r
+                    if row < B:
+                        for g in range(G):
+                            xv[g] = xw[cell, row, at, g * H + u] + biases[cell, 0, g * H + u]
+                            rv[g] = acc[r, g]
+                        sv[0] = work[now, cell, row, u]
+                        for s in range(1, S):
+                            sv[s] = states[cell, s, row, u]
+                        place = output_at(start + i, T, cell, flags)
+                        if flags & MASKED == 0 or mask[row, t]:
+                            new = update(act, rec, xv, rv, sv, pv)
+                            work[1 - now, cell, row, u] = new[0]
+                            for s in range(1, S):
+                                states[cell, s, row, u] = new[s]
+                            y[row, place, cell * H + u] = new[0]
+                        else:
+                            work[1 - now, cell, row, u] = sv[0]
+                            out = zero
+                            if start + i > 0 and flags & ZERO_MASKED == 0:
+                                out = y[row, output_at(start + i - 1, T, cell, flags), cell * H + u]
+                            y[row, place, cell * H + u] = out
+            cuda.syncthreads()
+
+        for u in range(thread, H, threads):
+            for r in range(rows):
+                if row0 + r < B:
+                    states[cell, 0, row0 + r, u] = work[n & 1, cell, row0 + r, u]
+
+    return scan
