@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .memory import OutOfRange
+from .memory import OutOfRangeError
 from .running import Report, run
-from .scheduling import SCHEDULES, Deadlock, Divergence
+from .scheduling import SCHEDULES, DeadlockError, DivergenceError
 
-__all__ = ["SCHEDULES", "Deadlock", "Divergence", "OutOfRange", "Report", "run"]
+__all__ = ["SCHEDULES", "DeadlockError", "DivergenceError", "OutOfRangeError", "Report", "run"]

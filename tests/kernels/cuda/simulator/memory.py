@@ -8,7 +8,19 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["GARBAGE", "SHARED_BYTES", "Checked", "Global", "OutOfRange", "Region", "Shared", "checked", "dtype_of", "fill_garbage", "shape_of"]
+__all__ = [
+    "GARBAGE",
+    "SHARED_BYTES",
+    "Checked",
+    "Global",
+    "OutOfRangeError",
+    "Region",
+    "Shared",
+    "checked",
+    "dtype_of",
+    "fill_garbage",
+    "shape_of",
+]
 
 GARBAGE = 0x7FFADBAD  # NaN in float32; twice, NaN in float64; a large number in integers
 SHARED_BYTES = 48 * 1024  # of what a kernel declares
@@ -16,7 +28,7 @@ WINDOW = 1 << 24  # of shared memory: the bits above hold a block's rank + 1 in 
 GAP = 1 << 20
 
 
-class OutOfRange(IndexError):
+class OutOfRangeError(IndexError):
     """An index or address outside of an array."""
 
 
@@ -32,11 +44,11 @@ class Checked(np.ndarray):
     def __getitem__(self, index: Any, get: Any = np.ndarray.__getitem__) -> Any:
         if index.__class__ is int:
             if index < 0:
-                raise OutOfRange(f"index {index} of an array of shape {self.shape}")
+                raise OutOfRangeError(f"index {index} of an array of shape {self.shape}")
         elif index.__class__ is tuple:
             for i in index:
                 if i.__class__ is not slice and i < 0:
-                    raise OutOfRange(f"index {index} of an array of shape {self.shape}")
+                    raise OutOfRangeError(f"index {index} of an array of shape {self.shape}")
         else:
             check(self, index)
         return get(self, index)
@@ -44,11 +56,11 @@ class Checked(np.ndarray):
     def __setitem__(self, index: Any, value: Any, put: Any = np.ndarray.__setitem__) -> None:
         if index.__class__ is int:
             if index < 0:
-                raise OutOfRange(f"index {index} of an array of shape {self.shape}")
+                raise OutOfRangeError(f"index {index} of an array of shape {self.shape}")
         elif index.__class__ is tuple:
             for i in index:
                 if i.__class__ is not slice and i < 0:
-                    raise OutOfRange(f"index {index} of an array of shape {self.shape}")
+                    raise OutOfRangeError(f"index {index} of an array of shape {self.shape}")
         else:
             check(self, index)
         put(self, index, value)
@@ -59,11 +71,11 @@ def check(array: Any, index: Any) -> None:
     if isinstance(index, slice):
         for i in (index.start, index.stop):
             if i is not None and i < 0:
-                raise OutOfRange(f"slice {index} of an array of shape {array.shape}")
+                raise OutOfRangeError(f"slice {index} of an array of shape {array.shape}")
     elif not isinstance(index, (int, np.integer)):
         raise TypeError(f"kernels index by integers and slices. Received: {type(index).__name__}.")
     elif index < 0:
-        raise OutOfRange(f"index {index} of an array of shape {array.shape}")
+        raise OutOfRangeError(f"index {index} of an array of shape {array.shape}")
 
 
 def checked(array: Any) -> Checked:
@@ -83,9 +95,10 @@ def shape_of(shape: Any) -> tuple[int, ...]:
 
 def fill_garbage(array: Any) -> None:
     """What memory holds that nobody has written."""
-    words = array.reshape(-1).view(np.uint8)
-    pattern = np.frombuffer(GARBAGE.to_bytes(4, "little"), np.uint8)
-    words[:] = np.resize(pattern, words.size)
+    flat = array.reshape(-1).view(np.uint8)
+    whole = flat.size // 4 * 4
+    flat[:whole].view(np.uint32)[:] = GARBAGE
+    flat[whole:] = GARBAGE & 0xFF
 
 
 class Region:
@@ -118,7 +131,7 @@ def offset_of(array: Any, index: Any) -> int:
     offset = 0
     for i, n, stride in zip(indices, array.shape, array.strides, strict=True):
         if not 0 <= i < n:
-            raise OutOfRange(f"address of index {index} of an array of shape {array.shape}")
+            raise OutOfRangeError(f"address of index {index} of an array of shape {array.shape}")
         offset += int(i) * stride
     return offset
 
@@ -179,13 +192,13 @@ class Global:
     def find(self, address: int, size: int) -> tuple[Region, int]:
         """The region and the index of the word at an address, from where `size` bytes are used."""
         if address % size:
-            raise OutOfRange(f"address {address:#x} is not a multiple of {size}")
+            raise OutOfRangeError(f"address {address:#x} is not a multiple of {size}")
         i = bisect.bisect_right(self.starts, address) - 1
         if i >= 0:
             region = self.regions[i]
             if address + size <= region.end:
                 return region, (address - region.start) >> 2
-        raise OutOfRange(f"{size} bytes at the global address {address:#x} belong to no argument of the kernel")
+        raise OutOfRangeError(f"{size} bytes at the global address {address:#x} belong to no argument of the kernel")
 
 
 class Shared:
@@ -224,9 +237,11 @@ class Shared:
     def find(self, address: int, size: int) -> int:
         """The index of the word at an address, from where `size` bytes are used."""
         if address % size:
-            raise OutOfRange(f"shared address {address:#x} is not a multiple of {size}: declare the array with alignment={size}")
+            raise OutOfRangeError(
+                f"shared address {address:#x} is not a multiple of {size}: declare the array with alignment={size}"
+            )
         if not self.layout.holds(address, size):
-            raise OutOfRange(f"{size} bytes at the shared address {address:#x} belong to no array of the kernel")
+            raise OutOfRangeError(f"{size} bytes at the shared address {address:#x} belong to no array of the kernel")
         return address >> 2
 
 

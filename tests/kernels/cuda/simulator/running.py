@@ -162,10 +162,10 @@ def run(
         arguments: of the kernel: NumPy arrays, numbers, tuples of them.
         cluster: blocks a cluster; a kernel that calls `cluster_size` says it itself.
         seed, schedule: in which order threads run: "random" or "priority".
-        give_up: where all that runs polls in vain, let the kernel's own bound end it, instead of raising Deadlock.
+        give_up: where all that runs polls in vain, let the kernel's own bound end it, instead of raising DeadlockError.
 
     Raises:
-        Deadlock, Divergence, OutOfRange: what is wrong with the kernel.
+        DeadlockError, DivergenceError, OutOfRangeError: what is wrong with the kernel.
     """
     grid, threads = triple(grid), triple(threads)
     while True:

@@ -10,7 +10,7 @@ import pytest
 from numba_rnn.kernels.cuda import ptx
 from numba_rnn.kernels.cuda.toolkit import cuda, device_function, float32
 
-from . import SCHEDULES, Deadlock, OutOfRange, run
+from . import SCHEDULES, DeadlockError, run
 
 
 def test_reversal():
@@ -70,7 +70,7 @@ def test_deadlocks(schedule):
             while ptx.load_relaxed(ptx.address(x, 0)) == 0:
                 pass
 
-    with pytest.raises(Deadlock):
+    with pytest.raises(DeadlockError):
         run(unreached, 1, 8, (np.zeros(1, np.uint32),), schedule=schedule)
 
 
