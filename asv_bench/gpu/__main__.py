@@ -17,7 +17,8 @@ from typing import Any
 
 import click
 
-from numba_rnn.kernels.cuda import CUDA, toolkit
+from numba_rnn.kernels.cuda.machine import CUDA
+from numba_rnn.kernels.cuda.presence import why_not
 
 from .runner import Pool, run_here
 from .section import Bench, Row
@@ -89,7 +90,7 @@ def main(out: Path | None, quick: bool, only: str | None, simulate: bool) -> Non
     names = only.split(",") if only else list(SECTIONS)
     if unknown := set(names) - set(SECTIONS):
         raise click.BadParameter(f"{', '.join(sorted(unknown))}: expected of {', '.join(SECTIONS)}.")
-    if not simulate and (reason := toolkit.why_not()) is not None:
+    if not simulate and (reason := why_not()) is not None:
         click.echo(f"There is nothing to measure: {reason}.", err=True)
         sys.exit(2)
     device = "simulated" if simulate else device_name()

@@ -150,11 +150,13 @@ def check(
 
 
 def poison(bench: Bench, cell: Cell, B: int, T: int, call: Call) -> None:
-    """Leave NaN in the array that the call is going to write its outputs into: what it does not write shows."""
+    """Leave NaN in the arrays that the call may take for its outputs: what it does not write shows."""
     pool, stream = bench.backend.pool(bench.backend.stream), bench.backend.stream
-    y = pool.take((B, T if call.sequences else 1, cell.N * cell.H), np.dtype(cell.dtype))
-    bench.backend.driver.fill(y, 0xFF, stream)
-    pool.give(y)
+    shape = B, T if call.sequences else 1, cell.N * cell.H
+    taken = [pool.take(shape, np.dtype(cell.dtype)) for _ in range(3)]  # the input may be of the same shape
+    for array in taken:
+        bench.backend.driver.fill(array, 0xFF, stream)
+    pool.give(*taken)
 
 
 def run(

@@ -43,7 +43,8 @@ def run_here(section: Section, bench: Bench, tell: Callable[[Row], None]) -> Non
 
 def serve(pipe: Connection, name: str, quick: bool) -> None:
     """Answer each job with its row, until None comes or the GPU is lost to this process."""
-    from numba_rnn.kernels.cuda import CUDA, toolkit
+    from numba_rnn.kernels.cuda import toolkit
+    from numba_rnn.kernels.cuda.machine import CUDA
 
     from .sections import SECTIONS
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from numba_rnn.kernels.cuda import CUDA
+from numba_rnn.kernels.cuda.machine import CUDA
 
 __all__ = ["Bench", "Job", "Row", "Section"]
 

@@ -57,7 +57,7 @@ class Library:
         # cuBLAS counts down columns: in its eyes this is z' = w' x', (N, T) = (N, D) (D, T), once a sequence.
         with self._lock:
             self._check(
-                self._library.cublasSetStream_v2(self._handle, ctypes.c_void_p(stream.handle.value)), "cublasSetStream"
+                self._library.cublasSetStream_v2(self._handle, ctypes.c_void_p(int(stream))), "cublasSetStream"
             )
             self._check(
                 self._library.cublasGemmStridedBatchedEx(
