@@ -1,4 +1,4 @@
-"""On a GPU: every cell, dtype, mask, direction, start and output, by every kind of kernel that takes it, against the float64 oracle."""
+"""On a GPU: every cell, dtype, mask, direction, start and output, by every kind of kernel that takes it, against the oracle."""
 
 from __future__ import annotations
 
