@@ -20,6 +20,7 @@ import click
 from numba_rnn.kernels.cuda.machine import CUDA
 from numba_rnn.kernels.cuda.presence import why_not
 
+from .environment import device_name
 from .runner import Pool, run_here
 from .section import Bench, Row
 from .sections import SECTIONS
@@ -122,18 +123,6 @@ def main(out: Path | None, quick: bool, only: str | None, simulate: bool) -> Non
     click.echo(f"Written: {path} and {path.with_suffix('.md')}")
     if any(state(row) in ("failed", "wrong") for name in names for row in writer.results["sections"][name]["rows"]):
         sys.exit(1)
-
-
-def device_name() -> str:
-    """As NVIDIA has it, without a process of ours on the GPU while others measure."""
-    import multiprocessing
-
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return str(pool.apply(_name))
-
-
-def _name() -> str:
-    return CUDA().driver.device.name
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numba_rnn.kernels.cuda.toolkit import cuda
 
 from .section import Bench, Job, Row, Section
 
-__all__ = ["ENVIRONMENT"]
+__all__ = ["ENVIRONMENT", "device_name"]
 
 PACKAGES = (
     "numba_rnn", "numba", "numba-cuda", "llvmlite", "numpy", "torch", "cupy-cuda13x", "cupy-cuda12x", "jax", "cuda-core",
@@ -25,6 +26,23 @@ ATTRIBUTES = (
     "MULTIPROCESSOR_COUNT", "CLOCK_RATE", "L2_CACHE_SIZE", "MAX_SHARED_MEMORY_PER_BLOCK", "MAX_SHARED_MEMORY_PER_BLOCK_OPTIN",
     "MAX_REGISTERS_PER_BLOCK", "COOPERATIVE_LAUNCH", "CAN_MAP_HOST_MEMORY",
 )  # fmt: skip
+
+
+def device_name() -> str:
+    """As NVIDIA has it; asked in another process, since this one must not be on the GPU while others measure.
+
+    Raises:
+        RuntimeError: it cannot be used; the reason is its own.
+    """
+    code = "from numba_rnn.kernels.cuda.machine import CUDA; print(CUDA().driver.device.name)"
+    paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, timeout=120, check=False, env=os.environ | {"PYTHONPATH": paths},
+    )  # fmt: skip
+    if ran.returncode:
+        raise RuntimeError(f"the GPU cannot be used: {ran.stderr.strip()[-1000:]}")
+    return ran.stdout.strip().splitlines()[-1]
 
 
 def jobs(bench: Bench) -> list[Job]:
