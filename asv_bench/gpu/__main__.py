@@ -12,6 +12,7 @@ import json
 import re
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ __all__ = ["main"]
 RESULTS = Path(__file__).parents[1] / "results"
 SECONDS = 480.0
 QUICK = 0.25  # of the time
+SHOWN = 12  # rows of a section that are wrong or failed, on the screen; the files have all
 EVERY = 5.0  # seconds from one writing of the files to the next
 
 
@@ -51,6 +53,7 @@ class Writer:
             self.results = old
         self.results["date"] = datetime.datetime.now(datetime.UTC).date().isoformat()
         self.written = 0.0
+        self.shown: Counter[str] = Counter()
 
     def write(self) -> None:
         """Each at once or not at all."""
@@ -68,7 +71,9 @@ class Writer:
         """Keep a row, and show it if something is amiss or it says a time."""
         self.results["sections"][name]["rows"].append(row)
         if (word := state(row)) in ("failed", "wrong"):
-            click.echo(f"  {word}: {row['name']}: {str(row[word])[-300:]}")
+            self.shown[name] += 1
+            if self.shown[name] <= SHOWN:
+                click.echo(f"  {word}: {row['name']}: {str(row[word])[-240:]}")
         elif isinstance(us := row.get("us"), dict):
             click.echo(f"  {row['name']}: " + ", ".join(f"{side} {value:.3g}" for side, value in us.items()))
         elif isinstance(us, float):

@@ -74,11 +74,21 @@ class Peer:
         layer = layer.to(self.where).to(dtype).eval()
         layer.flatten_parameters()
         x = self._x.to(self.where).to(dtype)
-        tf32 = precision != "fp32"
 
         def call() -> Any:
-            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
             with torch.no_grad():
                 return layer(x)[0]
 
+        self.allow(precision)
         return call
+
+    def allow(self, precision: str) -> None:
+        """Whether products of float32 may be rounded to tf32, from now on."""
+        allowed = precision != "fp32"
+        self.torch.backends.cudnn.allow_tf32 = self.torch.backends.cuda.matmul.allow_tf32 = allowed
+
+    @staticmethod
+    def numpy(y: Any) -> Any:
+        """Outputs (B, T, H) on the host, float32 or float64."""
+        y = y if y.dtype.itemsize == 8 else y.float()
+        return y.cpu().numpy().transpose(1, 0, 2)

@@ -109,21 +109,31 @@ def timing(rows: Sequence[Row]) -> str:
     """Microseconds a step; ratios are cuDNN's time over ours, above 1 where ours is the faster."""
     head = ["shape (D = H)", *(f"ours {p}" for p in ("fp32", "bf16x3", "tf32", "bf16"))]
     head += [f"cuDNN {p}" for p in ("fp32", "tf32", "fp16", "bf16")]
-    head += [f"{a} to {b}" for a, b in PAIRS] + ["NumPy in and out", "error fp32", "kernel fp32"]
+    head += [f"{a} to {b}" for a, b in PAIRS] + [
+        "NumPy in and out",
+        "host, ours",
+        "host, cuDNN",
+        "error fp32",
+        "kernel fp32",
+    ]
     body = []
     for row in rows:
         if "us" not in row:
             continue
-        us, errors = row["us"], row.get("error", {})
+        us, errors, pays = row["us"], row.get("error", {}), row.get("host us a call", {})
         ratios = [us.get(f"cuDNN {b}", math.nan) / us.get(f"ours {a}", math.nan) for a, b in PAIRS]
         body.append([
             row["name"], *(number(us.get(name)) for name in head[1:9]),
             *("" if math.isnan(r) else f"**{r:.2f}**" if r > 1 else f"{r:.2f}" for r in ratios),
-            number(us.get("ours fp32, NumPy")), f"{errors['ours fp32']:.1e}" if "ours fp32" in errors else "",
+            number(us.get("ours fp32, NumPy")), number(pays.get("ours fp32")), number(pays.get("cuDNN fp32")),
+            f"{errors['ours fp32']:.1e}" if "ours fp32" in errors else "",
             row.get("kernel", {}).get("fp32", ""),
         ])  # fmt: skip
     sides = [f"- {row['name']}, {side}: {why}" for row in rows for side, why in row.get("failed sides", {}).items()]
-    notes = "Microseconds a step: the whole sequence's time over T, input product included. Ratios are cuDNN's time over ours."
+    notes = (
+        "Microseconds a step: the whole sequence's time over T, input product included. Ratios are cuDNN's time over "
+    )
+    notes += "ours. host: microseconds until a whole call returns, with an idle GPU."
     return "\n\n".join([notes, grid(head, body), *(["\n".join(sides)] if sides else [])])
 
 

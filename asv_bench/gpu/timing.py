@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ OURS = "fp32", "bf16x3", "tf32", "bf16"
 SECONDS = 0.8  # of turns for a shape
 WARM = 0.05  # seconds of work before that: a clock that idled is slow
 MOST = 4 << 30  # bytes of an input or an output; a shape above is left out
+HOST = "ours fp32", "cuDNN fp32"
 OPTIONS = ScanOptions(return_sequences=True)
 
 
@@ -39,23 +40,31 @@ def jobs(bench: Bench) -> list[Job]:
 class Ours:
     """A cell on the device in one precision, and its input there."""
 
-    def __init__(self, bench: Bench, cell: Cell, x: Any, precision: str) -> None:
-        self.bench, self.cell, self.precision, self.x = bench, cell, precision, x
-        backend = self.backend = bench.backend
+    def __init__(self, bench: Bench, cell: Cell, x: Any, there: Any, precision: str) -> None:
+        self.backend, self.cell, self.precision, self.x, self.there = bench.backend, cell, precision, x, there
         with device("auto", precision):
-            self.prepared = backend.prepare(cell.recurrence, *cell.weights())
-        self.there = backend.driver.upload(x, backend.stream)
+            self.prepared = self.backend.prepare(cell.recurrence, *cell.weights())
         self.shape = cell.N, len(CELLS[cell.name].states), x.shape[0], cell.H
 
     @property
     def kernel(self) -> str:
         """Which kind takes this call."""
-        size, call = (
-            size_of(self.cell.recurrence, 1, self.cell.D, self.cell.H),
-            planning.Call(*self.x.shape[:2], self.precision),
-        )
-        launch = planning.plan(size, call, self.backend.driver.device)
+        size, (B, T, _) = size_of(self.cell.recurrence, 1, self.cell.D, self.cell.H), self.x.shape
+        launch = planning.plan(size, planning.Call(B, T, self.precision), self.backend.driver.device)
         return f"{launch.kernel} {launch.parameters}, {launch.grid[0]} x {launch.grid[1]} blocks of {launch.threads}"
+
+    def scan(self, x: Any) -> Any:
+        """One call, NumPy in, NumPy out."""
+        with device("auto", self.precision):
+            return self.backend.scan(self.prepared, x, None, None, OPTIONS)[0]
+
+    def compile(self) -> None:
+        """By a call of one step, which takes the GPU for no time to speak of."""
+        self.scan(np.ascontiguousarray(self.x[:, :1]))
+
+    def whole(self) -> Any:
+        """The whole call, NumPy in, NumPy out."""
+        return self.scan(self.x)
 
     def start(self) -> Any:
         """One call, arrays on the device: zero states, all outputs; nobody waits."""
@@ -67,10 +76,20 @@ class Ours:
         pool.give(y, states)
         return y
 
-    def whole(self) -> Any:
-        """One call, NumPy in, NumPy out."""
-        with device("auto", self.precision):
-            return self.backend.scan(self.prepared, self.x, None, None, OPTIONS)[0]
+
+@dataclass
+class Side:
+    """One that is timed.
+
+    Attributes:
+        start: what is timed: it puts a call onto the stream.
+        output: the same call's outputs, (B, T, H) on the host.
+        before: what has to be set first, untimed.
+    """
+
+    start: Callable[[], Any]
+    output: Callable[[], Any]
+    before: Callable[[], object] = lambda: None
 
 
 @contextlib.contextmanager
@@ -82,13 +101,51 @@ def on_stream(stream: Any) -> Iterator[None]:
         yield
 
 
+def returning(stream: Any, start: Callable[[], Any]) -> float:
+    """Seconds until a call returns, with nothing before it on the stream: what the host pays."""
+    times: list[float] = []
+    while not times or (sum(times) < 0.1 and len(times) < 30):
+        if hasattr(stream, "synchronize"):
+            stream.synchronize()
+        times.append(host(start))
+    return sorted(times)[len(times) // 2]
+
+
+def ours_of(bench: Bench, cell: Cell, x: Any, row: Row) -> dict[str, Side]:
+    """Our sides, compiled."""
+    sides: dict[str, Side] = {}
+    there = bench.backend.driver.upload(x, bench.backend.stream)
+    for precision in OURS[:1] if bench.simulated else OURS:
+        ours = Ours(bench, cell, x, there, precision)
+        kernel = row["kernel"][precision] = ours.kernel
+        if precision == "bf16x3" and kernel == row["kernel"]["fp32"]:
+            continue  # neither kernel nor product knows it: fp32 again
+        try:
+            ours.compile()
+        except Exception as problem:  # the others go on
+            row["failed sides"][f"ours {precision}"] = str(problem)[-300:]
+            continue
+        sides[f"ours {precision}"] = Side(ours.start, ours.whole)
+    return sides
+
+
+def theirs_of(layer: peer.Peer) -> dict[str, Side]:
+    """cuDNN's sides."""
+    sides = {}
+    for precision in peer.PRECISIONS:
+        call = layer.ready(precision)
+        sides[f"cuDNN {precision}"] = Side(
+            call, lambda call=call: layer.numpy(call()), lambda precision=precision: layer.allow(precision)
+        )
+    return sides
+
+
 def run(bench: Bench, family: str, cell: str, B: int, T: int, H: int) -> Row:
     """A row: microseconds a step of every side, errors against PyTorch in float64, kernels by name."""
     if 4 * B * T * H * len(CELLS[cell].gates) > MOST:
         return {"skipped": "too large"}
     made = Cell(cell, "float32", H, H, seed=9)
-    rng = np.random.default_rng([B, T, H])
-    x = rng.standard_normal((B, T, H)).astype(np.float32)
+    x = np.random.default_rng([B, T, H]).standard_normal((B, T, H)).astype(np.float32)
     row: Row = {
         "family": family,
         "cell": cell,
@@ -101,57 +158,48 @@ def run(bench: Bench, family: str, cell: str, B: int, T: int, H: int) -> Row:
         "failed sides": {},
     }
     backend, stream = bench.backend, bench.backend.stream
-    starts: dict[str, Callable[[], Any]] = {}
-    outputs: dict[str, Callable[[], Any]] = {}
-    for precision in OURS[:1] if bench.simulated else OURS:
-        ours = Ours(bench, made, x, precision)
-        row["kernel"][precision] = ours.kernel
-        if precision == "fp32":
-            first = ours
-        elif ours.kernel == row["kernel"]["fp32"] and precision == "bf16x3":
-            continue  # neither kernel nor product knows it: fp32 again
-        starts[f"ours {precision}"], outputs[f"ours {precision}"] = ours.start, ours.whole
-    theirs = None if bench.simulated else peer.why_not()
-    if theirs is None and not bench.simulated:
-        layer = peer.Peer(made, x)
-        for precision in peer.PRECISIONS:
-            call = layer.ready(precision)
-            starts[f"cuDNN {precision}"] = call
-            outputs[f"cuDNN {precision}"] = lambda call=call: call().float().cpu().numpy().transpose(1, 0, 2)
-        expected = layer.ready("float64")().cpu().numpy().transpose(1, 0, 2)
-    else:
-        row["no peer"] = theirs
+    sides = ours_of(bench, made, x, row)
+    without = "the GPU is simulated" if bench.simulated else peer.why_not()
+    with bench.alone():
         expected = None
+        if without is None:
+            layer = peer.Peer(made, x)
+            sides |= theirs_of(layer)
+            expected = layer.numpy(layer.ready("float64")())
+        else:
+            row["no peer"] = without
+        with on_stream(stream) if without is None else contextlib.nullcontext():
+            for name, side in list(sides.items()):
+                try:
+                    side.before()
+                    got = side.output()
+                    backend.check()
+                except Exception as problem:  # the other sides go on
+                    row["failed sides"][name] = str(problem)[-300:]
+                    del sides[name]
+                    continue
+                if expected is not None:
+                    row["error"][name] = float(np.abs(got - expected).max())
 
-    with contextlib.nullcontext() if bench.simulated or theirs else on_stream(stream):
-        for name in list(starts):  # compiled here, while others may be at work
-            try:
-                got = outputs[name]()
-                starts[name]()
-                backend.check()
-            except Exception as problem:  # the other sides go on
-                row["failed sides"][name] = str(problem)[-300:]
-                del starts[name]
-                continue
-            if expected is not None:
-                row["error"][name] = float(np.abs(got - expected).max())
-        with bench.alone():
-            sides = {name: lambda start=start: elapsed(bench, stream, start) for name, start in starts.items()}
-            until = time.perf_counter() + (0 if bench.simulated else WARM)
-            while True:
-                for side in sides.values():
-                    side()
-                if time.perf_counter() >= until:
-                    break
-            times = best(sides, 0.0 if bench.simulated else SECONDS)
-            if "ours fp32" in starts:
-                times["ours fp32, NumPy"] = best({"": lambda: host(first.whole)}, 0.0)[""]
+            def turn(side: Side) -> float:
+                side.before()
+                return elapsed(bench, stream, side.start)
+
+            turns = {name: lambda side=side: turn(side) for name, side in sides.items()}
+            if not bench.simulated:
+                best(turns, WARM)
+            times = best(turns, 0.0 if bench.simulated else SECONDS)
+            row["host us a call"] = {name: returning(stream, sides[name].start) * 1e6 for name in HOST if name in sides}
+            if "ours fp32" in sides:
+                times["ours fp32, NumPy"] = min(
+                    host(sides["ours fp32"].output) for _ in range(1 if bench.simulated else 3)
+                )
         backend.check()
+        if without is None:
+            peer.forget()
     row["us"] = {name: seconds / T * 1e6 for name, seconds in times.items()}
     if not row["failed sides"]:
         del row["failed sides"]
-    if theirs is None and not bench.simulated:
-        peer.forget()
     return row
 
 
