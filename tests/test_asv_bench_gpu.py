@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-pytest.importorskip("numba_cuda", reason="needs numba-cuda: pip install '.[cuda]'")
-pytest.importorskip("greenlet", reason="the simulated GPU needs greenlet")
+pytest.importorskip("greenlet", reason="the simulated GPU needs greenlet: pip install .[test]")
 
 ROOT = Path(__file__).parents[1]
 
