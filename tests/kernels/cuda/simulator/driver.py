@@ -11,7 +11,7 @@ import numpy as np
 
 from numba_rnn.kernels.cuda.driver import Device
 
-from .memory import fill_garbage
+from .arrays import fill_garbage
 from .running import run
 
 __all__ = ["DeviceArray", "Launch", "SimulatedDriver"]
