@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import itertools
 import math
@@ -97,6 +98,7 @@ class SimulatedDriver:
         launches: what ran.
         uploads, downloads: how many; also `uploaded` and `downloaded` in bytes.
         products: how often `multiply` was called with success.
+        orders: which stream was told to wait for which.
         seed, schedule: of the launches; each launch has a seed of its own.
     """
 
@@ -112,7 +114,8 @@ class SimulatedDriver:
         self.blas, self.seed, self.schedule = blas, seed, schedule
         self.launches: list[Launch] = []
         self.uploads = self.downloads = self.uploaded = self.downloaded = self.products = self.allocations = 0
-        self.streams = itertools.count(1)
+        self.streams = itertools.count(101)
+        self.orders: list[tuple[Any, Any]] = []
 
     def kernel(self, function: Any, threads: int) -> Any:
         """Nothing is compiled."""
@@ -188,9 +191,29 @@ class SimulatedDriver:
         self.products += 1
         return True
 
+    def adopt(self, description: dict[str, Any], owner: Any) -> DeviceArray:
+        """A view of memory of this process; its owner stays as long as it."""
+        shape, dtype = description["shape"], np.dtype(description["typestr"])
+        if not math.prod(shape):
+            return DeviceArray(np.empty(shape, dtype))
+        strides = description.get("strides") or np.empty(shape, np.int8).strides
+        strides = description.get("strides") or tuple(n * dtype.itemsize for n in strides)
+        span = sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) + dtype.itemsize
+        memory = (ctypes.c_char * span).from_address(description["data"][0])
+        memory.owner = owner
+        return DeviceArray(np.ndarray(shape, dtype, memory, 0, strides))
+
     def stream(self) -> Any:
         """A number of its own."""
         return next(self.streams)
+
+    def external(self, handle: int) -> Any:
+        """The number itself."""
+        return handle
+
+    def order(self, before: Any, after: Any) -> None:
+        """Counted: everything is done at once."""
+        self.orders.append((before, after))
 
 
 def memory_of(array: Any) -> Any:
