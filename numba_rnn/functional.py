@@ -176,7 +176,7 @@ def scan(
 
     Args:
         cell: what `prepare` returned.
-        x: (B, T, D), cast to the cell's dtype; T at least 1. An array on a GPU, not cast, runs there; then so are the results.
+        x: (B, T, D), cast to the cell's dtype; T at least 1. An array on a GPU, not cast, runs there: so are the results then.
         mask: (B, T), true where a step counts: a step that does not keeps every state and repeats the last output.
         initial_state: S arrays (B, H), or one array (S, B, H), or None for zeros.
         options: direction and outputs.
@@ -371,14 +371,6 @@ class Linear:
         check_shape("bias", self.bias, "H", H=sizes["H"])
         self._prepared: dict[str, tuple[Backend, Any]] = {}
 
-    def prepared(self, device: str) -> tuple[Backend, Any]:
-        """The backend of that device and what it has ready."""
-        ready = self._prepared.get(device)
-        if ready is None:
-            backend = dispatch.get(device)
-            ready = self._prepared[device] = backend, backend.prepare_linear(self.kernel, self.bias)
-        return ready
-
     def __call__(self, x: Array) -> Array:
         """Along the last axis of x (..., D); returns (..., H), on the GPU where x is there.
 
@@ -391,8 +383,11 @@ class Linear:
         D, H = self.kernel.shape
         if x.ndim == 0 or x.shape[-1] != D:
             raise ShapeError(f"`x` has the wrong shape. Expected: (..., {D}) = (..., D). Received: {x.shape}.")
-        name = "reference" if settings.device == "reference" else "cpu"
-        backend, prepared = self.prepared(name)
+        ready = self._prepared.get(settings.device)
+        if ready is None:
+            backend = dispatch.linear_backend()
+            ready = self._prepared[settings.device] = backend, backend.prepare_linear(self.kernel, self.bias)
+        backend, prepared = ready
         if x.ndim == 2:
             return backend.linear(prepared, _plain(x, self.kernel.dtype))
         rows = math.prod(x.shape[:-1])  # spelt out: with D = 0, -1 could be anything

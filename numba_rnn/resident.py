@@ -14,7 +14,7 @@ from numba_rnn import dispatch
 from numba_rnn._typing import Array
 from numba_rnn.errors import DTypeError, ShapeError, check_shape
 from numba_rnn.kernels.backend import ScanOptions
-from numba_rnn.kernels.strided import Strided
+from numba_rnn.kernels.cuda.strided import Strided
 
 __all__ = ["Constants", "Strided", "linear", "scan", "step_mask"]
 
@@ -76,10 +76,12 @@ def linear(layer: Any, x: Any, activation: str = "linear") -> Any:
     if not there.shape or there.shape[-1] != D:
         raise ShapeError(f"`x` has the wrong shape. Expected: (..., {D}) = (..., D). Received: {there.shape}.")
     _check_dtype("x", there, layer.bias.dtype)
-    _, prepared = layer.prepared("cuda")
+    ready = layer._prepared.get("cuda")
+    if ready is None:
+        ready = layer._prepared["cuda"] = place.backend, place.backend.prepare_linear(layer.kernel, layer.bias)
     if not inside:
         place.makes_results = True
-    y = place.linear(prepared, there, activation)
+    y = place.linear(ready[1], there, activation)
     return y if inside else place.give(y)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numba_rnn.errors import DeviceError, DTypeError
 from numba_rnn.kernels.cuda.dlpack import VERSION, Export, Tensor, read
 from numba_rnn.kernels.cuda.driver import Driver
-from numba_rnn.kernels.strided import DEVICES, Memory, Strided, packed
+from numba_rnn.kernels.cuda.strided import DEVICES, Memory, Strided, packed
 
 __all__ = ["LEGACY", "Found", "bring", "caller_stream", "family", "hand_out", "result"]
 

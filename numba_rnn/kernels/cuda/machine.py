@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ from numba_rnn.config import settings
 from numba_rnn.errors import DeviceError
 from numba_rnn.kernels.backend import CellWeights, Recurrence, ScanOptions
 from numba_rnn.kernels.cuda import toolkit
+from numba_rnn.kernels.cuda.cost import cpu_microseconds, gpu_microseconds
 from numba_rnn.kernels.cuda.driver import Driver, Hardware
 from numba_rnn.kernels.cuda.memory import Pool
 from numba_rnn.kernels.cuda.ops import ACTIVATIONS, build_activations
 from numba_rnn.kernels.cuda.plan import Call, Launch, Size, plan
+from numba_rnn.kernels.cuda.presence import why_not
 from numba_rnn.kernels.cuda.project import build_finish, build_multiply
 from numba_rnn.kernels.cuda.scan import MASKED, build_scan
 
@@ -29,6 +32,7 @@ __all__ = ["CUDA", "KERNELS"]
 
 KERNELS: dict[str, Callable[..., Callable[..., None]]] = {"general": build_scan}
 DESCRIBED = (1, 1), (1, 100), (32, 100)  # calls whose kernels `describe` names, rows and steps
+WORTH = tuple(2**k for k in range(11))  # rows of the calls that `describe_worth` asks about
 WARMED = 1, 32  # rows of the calls that `warm` compiles for
 TILE_THREADS, MOST_TILES = 256, 65535  # of kernels that go over rows and columns: of a block; blocks along each
 
@@ -81,7 +85,7 @@ class CUDA:
 
     def missing(self) -> str | None:
         """None, or why there is no device."""
-        return None if self._given is not None else toolkit.why_not()
+        return None if self._given is not None else why_not()
 
     @property
     def driver(self) -> Driver:
@@ -91,7 +95,7 @@ class CUDA:
             DeviceError: there is none.
         """
         if self._given is None:
-            if (reason := toolkit.why_not()) is not None:
+            if (reason := why_not()) is not None:
                 raise DeviceError(f"Device 'cuda' cannot be used: {reason}.")
             with self._lock:
                 self._given = self._given or Hardware()
@@ -131,12 +135,9 @@ class CUDA:
             extra=up(np.stack([w.extra if spec.extra else np.zeros((1, H), recurrence.dtype) for w in plain])),
         )
 
-    def _upload(self, array: Array) -> Any:
-        return self.driver.upload(np.ascontiguousarray(array), self.stream)
-
     def upload_weights(self, array: Array) -> Any:
         """A copy on the device; whoever uses it on another stream than `stream` calls `order` first."""
-        there = self._upload(array)
+        there = self.driver.upload(np.ascontiguousarray(array), self.stream)
         with self._lock:
             self._uploads += 1
         return there
@@ -153,6 +154,14 @@ class CUDA:
         if stream is not self.stream and self._ordered.get(number) != uploads:
             self.driver.order(self.stream, stream)
             self._ordered[number] = uploads
+
+    def _send(self, array: Array) -> Any:
+        """A copy of a call's array on the device, in memory from the pool."""
+        if array.size == 0:  # nothing to send, and nothing there to point to
+            return self.pool(self.stream).take((*array.shape[:-1], 1), array.dtype)[..., :0]
+        target = self.pool(self.stream).take(array.shape, array.dtype)
+        self.driver.send(np.ascontiguousarray(array), target, self.stream)
+        return target
 
     def _kernel(self, key: Any, build: Callable[[], Callable[..., None]], threads: int) -> Any:
         with self._lock:
@@ -181,15 +190,30 @@ class CUDA:
         if D is None or H is None:
             return text
         size, device = size_of(recurrence, 1, D, H), self.driver.device
-        plans = (
-            f"{B} x {T}: {plan(size, Call(B, T, settings.precision), device).kernel} kernel" for B, T in DESCRIBED
-        )
+        plans = (f"{B} x {T}: {plan(size, Call(B, T, settings.precision), device).kernel} kernel" for B, T in DESCRIBED)
         return f"{text}; rows x steps: {', '.join(plans)}"
+
+    def is_worth(self, recurrence: Recurrence, N: int, D: int, H: int, B: int, T: int, sequences: bool) -> bool:
+        """Whether a call on arrays of the host is estimated to be done sooner here, the way there and back included."""
+        if B == 0:
+            return False
+        size, call, device = size_of(recurrence, N, D, H), Call(B, T, settings.precision), self.driver.device
+        here = gpu_microseconds(size, call, plan(size, call, device), device, sequences)
+        return here < cpu_microseconds(size, B, T, settings.threads or os.cpu_count() or 1)
+
+    def describe_worth(self, recurrence: Recurrence, D: int, H: int) -> str:
+        """From how many rows on a call of 100 steps is estimated to be done sooner here."""
+        for B in WORTH:
+            if self.is_worth(recurrence, 1, D, H, B, 100, True):
+                return f"cuda from about {B} rows of 100 steps on (estimated)"
+        return f"cuda for none of up to {WORTH[-1]} rows of 100 steps (estimated)"
 
     def warm(self, prepared: Prepared) -> None:
         """Compile the kernels that a few sequences take, and many."""
         for B in WARMED:
-            self._scan_kernel(prepared.recurrence, plan(prepared.size, Call(B, 1, settings.precision), self.driver.device))
+            self._scan_kernel(
+                prepared.recurrence, plan(prepared.size, Call(B, 1, settings.precision), self.driver.device)
+            )
 
     def scan(
         self,
@@ -207,10 +231,11 @@ class CUDA:
             y = np.empty((0, x.shape[1], size.N * size.H)[:: 1 if options.return_sequences else 2], x.dtype)
             return y, np.empty(shape, x.dtype)
         states = np.zeros(shape, x.dtype) if initial_state is None else np.stack(initial_state)
-        there = [None if a is None else self._upload(a) for a in (x, mask, states.reshape(size.N, size.S, B, size.H))]
-        y_there, states_there = self.run(prepared, *there, options, stream)
+        there = [self._send(a) for a in (x, states.reshape(size.N, size.S, B, size.H))]
+        mask_there = None if mask is None else self._send(mask)
+        y_there, states_there = self.run(prepared, there[0], mask_there, there[1], options, stream)
         y, last = self.driver.download(y_there, stream), self.driver.download(states_there, stream)
-        self.pool(stream).give(y_there)
+        self.pool(stream).give(y_there, *there, *(() if mask_there is None else (mask_there,)))
         self.check()
         return (y if options.return_sequences else y[:, 0]), last.reshape(shape)
 
@@ -317,10 +342,10 @@ class CUDA:
         B, H = x.shape[0], prepared.bias.shape[0]
         if B == 0 or H == 0:
             return np.empty((B, H), x.dtype)
-        there = self._upload(x) if x.size else self.pool(stream).take((B, 1), x.dtype)[:, :0]
+        there = self._send(x)
         z = self.linear_there(prepared, there, "linear", stream)
         out = self.driver.download(z, stream)
-        self.pool(stream).give(z)
+        self.pool(stream).give(z, there)
         return out
 
     def linear_there(self, prepared: PreparedLinear, x: Any, activation: str, stream: Any, z: Any = None) -> Any:

@@ -14,7 +14,7 @@ from numba_rnn._typing import Array
 from numba_rnn.errors import DeviceError
 from numba_rnn.kernels.backend import ScanOptions
 from numba_rnn.kernels.cuda import arrays, elementwise, toolkit
-from numba_rnn.kernels.strided import Memory, Strided, on_gpu
+from numba_rnn.kernels.cuda.strided import Memory, Strided, on_gpu
 
 __all__ = ["Place"]
 
@@ -66,8 +66,10 @@ class Place:
             return x
         if not on_gpu(x):
             x = np.ascontiguousarray(x)
-            flat = self.driver.upload(x.reshape(-1), self.stream) if x.size else self.driver.empty((0,), x.dtype)
-            return Strided(self, Memory(flat), x.shape)
+            there = self.take(x.shape, x.dtype)
+            if x.size:
+                self.driver.send(x, there.array, self.stream)
+            return there
         return arrays.bring(x, self)
 
     def give(self, x: Strided) -> Any:

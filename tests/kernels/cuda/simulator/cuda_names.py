@@ -9,8 +9,8 @@ import numpy as np
 from greenlet import getcurrent
 
 from .mathematics import fma
-from .memory import Checked, checked, dtype_of, fill_garbage, shape_of
-from .scheduling import Divergence, name_of
+from .arrays import Checked, dtype_of, fill_garbage, shape_of
+from .scheduling import DivergenceError, line_of, name_of
 
 __all__ = ["Cuda", "Index"]
 
@@ -56,7 +56,7 @@ class LocalNames:
         """Of the thread, full of garbage."""
         template = self.templates.get((shape, dtype))
         if template is None:
-            template = self.templates[shape, dtype] = checked(np.empty(shape_of(shape), dtype_of(dtype)))
+            template = self.templates[shape, dtype] = np.empty(shape_of(shape), dtype_of(dtype)).view(Checked)
             fill_garbage(template)
         return template.copy()
 
@@ -66,7 +66,7 @@ class ConstNames:
 
     def array_like(self, array: Any) -> Checked:
         """The array itself."""
-        return checked(array)
+        return array.view(Checked)
 
 
 class Atomics:
@@ -77,14 +77,17 @@ class Atomics:
 
     def change(self, array: Any, index: Any, new: Any) -> Any:
         """Replace array[index] by new(it); what it was."""
-        old = array[index]
-        value = new(old)
-        if value == old:
+        get = Checked.__getitem__
+        old = get(array, index)
+        if new(old) == old:
             self.scheduler.poll((id(array), index))
-            old = array[index]
-            value = new(old)
-        array[index] = value
-        self.scheduler.version += 1
+            old = get(array, index)
+        value = new(old)
+        if value != old:
+            Checked.__setitem__(array, index, value)
+            self.scheduler.version += 1
+        if self.scheduler.races is not None:
+            array.space.trace_atomic(array, index)
         return old
 
     def add(self, array: Any, index: Any, value: Any) -> Any:
@@ -160,8 +163,8 @@ class Cuda:
     def __getattr__(self, name: str) -> Any:
         raise NotImplementedError(f"cuda.{name} has no twin in the simulator: add it to {__name__}")
 
-    threadIdx = property(lambda self: getcurrent().position)
-    blockIdx = property(lambda self: getcurrent().block.index)
+    threadIdx = property(lambda self: getcurrent().position)  # noqa: N815 (CUDA's names)
+    blockIdx = property(lambda self: getcurrent().block.index)  # noqa: N815
     laneid = property(lambda self: getcurrent().lane)
 
     def grid(self, dimensions: int) -> Any:
@@ -177,16 +180,26 @@ class Cuda:
 
     def syncthreads(self) -> None:
         """Wait for all threads of the block."""
-        frame = sys._getframe(1)
-        self.scheduler.wait(getcurrent().block.barrier, (frame.f_code, frame.f_lineno))
+        self.scheduler.wait(getcurrent().block.barrier, sys._getframe(1))
 
     def syncwarp(self, mask: int = ALL) -> None:
         """Wait for the lanes in the mask."""
-        frame = sys._getframe(1)
-        self.exchange(mask, (frame.f_code, frame.f_lasti, frame.f_lineno), None, exited=True)
+        races = self.scheduler.races
+        if races is None:
+            self.exchange(mask, sys._getframe(1), None, exited=True)
+            return
+        thread = getcurrent()
+        arrivals: list[Any] = []
+        races.arrive(arrivals, thread)
+        group = self.exchange(
+            mask, sys._getframe(1), arrivals[0], lambda values: races.join(list(values.values())), exited=True
+        )
+        races.learn(thread, group.result)
 
     def threadfence(self) -> None:
-        """Nothing: memory is consistent here."""
+        """Of interest to those who look for races: memory is consistent here."""
+        if self.scheduler.races is not None:
+            self.scheduler.races.fence()
 
     threadfence_block = threadfence_system = threadfence
 
@@ -195,25 +208,21 @@ class Cuda:
         self.scheduler.wake([getcurrent()])
         self.scheduler.pause()
 
-    def exchange(self, mask: int, place: Any, value: Any, combine: Any = None, exited: bool = False) -> Exchange:
+    def exchange(self, mask: int, frame: Any, value: Any, combine: Any = None, exited: bool = False) -> Exchange:
         """Leave a value and wait for all lanes in the mask; the last computes `combine(values by lane)` for all."""
         thread = getcurrent()
         warp, lane = thread.warp, thread.lane
-        mask = int(mask) & ALL
-        if not mask >> lane & 1:
-            raise Divergence(f"{name_of(thread)} is lane {lane}, which the mask {mask:#x} leaves out")
+        place = frame.f_code, frame.f_lasti
         group = warp.groups.get(mask)
         if group is None:
-            there = mask & warp.lanes
-            if mask & ~warp.live & warp.lanes and not exited:
-                raise Divergence(f"the mask {mask:#x} names lanes of {name_of(thread)}'s warp that have ended")
-            if exited:
-                there &= warp.live
-            group = warp.groups[mask] = Exchange(place, there.bit_count())
-        elif group.place[:2] != place[:2]:
-            raise Divergence(
-                f"{name_of(thread)} executes a warp instruction at line {place[2]} while another lane waits at line {group.place[2]}"
+            group = warp.groups[mask] = Exchange(place, self.participants(thread, mask, exited))
+        elif group.place != place and line_of(group.place) != line_of(place):
+            raise DivergenceError(
+                f"{name_of(thread)} executes a warp instruction at {line_of(place)}, another lane of the mask waits at "
+                f"{line_of(group.place)}"
             )
+        if not mask >> lane & 1:
+            raise DivergenceError(f"{name_of(thread)} is lane {lane}, which the mask {mask:#x} leaves out")
         group.values[lane] = value
         if len(group.values) < group.expected:
             group.waiting.append(thread)
@@ -223,18 +232,29 @@ class Cuda:
         del warp.groups[mask]
         if combine is not None:
             group.result = combine(group.values)
-        self.scheduler.wake(group.waiting)
+        if group.waiting:
+            self.scheduler.wake(group.waiting)
         return group
+
+    def participants(self, thread: Any, mask: int, exited: bool) -> int:
+        """How many lanes have to come."""
+        warp = thread.warp
+        if not 0 < mask <= ALL:
+            raise ValueError(f"a mask has 32 bits. Received: {mask:#x}.")
+        if exited:
+            return (mask & warp.live).bit_count()
+        if mask & warp.lanes & ~warp.live:
+            raise DivergenceError(f"the mask {mask:#x} names lanes of {name_of(thread)}'s warp that have ended")
+        return (mask & warp.lanes).bit_count()
 
     def shuffle(self, mask: int, value: Any, lane: int) -> Any:
         """The value that another lane left; one's own where the lane does not exist."""
-        frame = sys._getframe(2)
-        values = self.exchange(mask, (frame.f_code, frame.f_lasti, frame.f_lineno), value).values
-        if not 0 <= lane < 32:
-            return value
-        if lane not in values:
-            raise Divergence(f"{name_of(getcurrent())} shuffles from lane {lane}, which does not take part")
-        return values[lane]
+        values = self.exchange(mask, sys._getframe(2), value).values
+        if lane in values:
+            return values[lane]
+        if 0 <= lane < 32:
+            raise DivergenceError(f"{name_of(getcurrent())} shuffles from lane {lane}, which does not take part")
+        return value
 
     def shfl_sync(self, mask: int, value: Any, source: int) -> Any:
         """That lane's value."""
@@ -254,8 +274,7 @@ class Cuda:
 
     def vote(self, mask: int, predicate: Any, combine: Any) -> Any:
         """One answer for all."""
-        frame = sys._getframe(2)
-        return self.exchange(mask, (frame.f_code, frame.f_lasti, frame.f_lineno), bool(predicate), combine).result
+        return self.exchange(mask, sys._getframe(2), bool(predicate), combine).result
 
     def ballot_sync(self, mask: int, predicate: Any) -> int:
         """A bit for each lane that says yes."""
@@ -271,7 +290,9 @@ class Cuda:
 
     def activemask(self) -> int:
         """What no kernel may rely on."""
-        raise NotImplementedError("activemask tells which lanes happen to run together: pass a mask that says which have to")
+        raise NotImplementedError(
+            "activemask tells which lanes happen to run together: pass a mask that says which have to"
+        )
 
     fma = staticmethod(fma)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from numba_rnn.kernels.cuda.driver import Device
 
-from .memory import fill_garbage
+from .arrays import fill_garbage
 from .running import run
 
 __all__ = ["DeviceArray", "Launch", "SimulatedDriver"]
@@ -73,6 +73,16 @@ class DeviceArray:
         }
 
 
+class Flag(DeviceArray):
+    """A word that both sides see."""
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.memory[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.memory[index] = value
+
+
 @dataclasses.dataclass(frozen=True)
 class Launch:
     """What was launched."""
@@ -98,7 +108,7 @@ class SimulatedDriver:
         launches: what ran.
         uploads, downloads: how many; also `uploaded` and `downloaded` in bytes.
         products: how often `multiply` was called with success.
-        orders: which stream was told to wait for which.
+        orders: which stream came before which.
         seed, schedule: of the launches; each launch has a seed of its own.
     """
 
@@ -152,6 +162,17 @@ class SimulatedDriver:
         self.uploaded += array.nbytes
         return DeviceArray(np.array(array, order="C"))
 
+    def send(self, array: Any, target: Any, stream: Any) -> None:
+        """Into memory that is there already."""
+        if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
+            raise TypeError("send takes C-contiguous NumPy arrays")
+        memory = memory_of(target)
+        if (memory.shape, memory.dtype) != (array.shape, array.dtype):
+            raise ValueError(f"send of {array.shape} {array.dtype} into {target}")
+        self.uploads += 1
+        self.uploaded += array.nbytes
+        memory[...] = array
+
     def download(self, array: Any, stream: Any) -> Any:
         """A copy."""
         self.downloads += 1
@@ -191,13 +212,17 @@ class SimulatedDriver:
         self.products += 1
         return True
 
+    def flag(self) -> Flag:
+        """An int32, 0."""
+        return Flag(np.zeros(1, np.int32))
+
     def adopt(self, description: dict[str, Any], owner: Any) -> DeviceArray:
         """A view of memory of this process; its owner stays as long as it."""
-        shape, dtype = description["shape"], np.dtype(description["typestr"])
+        shape, dtype = tuple(description["shape"]), np.dtype(description["typestr"])
         if not math.prod(shape):
             return DeviceArray(np.empty(shape, dtype))
-        strides = description.get("strides") or np.empty(shape, np.int8).strides
-        strides = description.get("strides") or tuple(n * dtype.itemsize for n in strides)
+        if (strides := description.get("strides")) is None:
+            strides = np.empty(shape, dtype).strides
         span = sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) + dtype.itemsize
         memory = (ctypes.c_char * span).from_address(description["data"][0])
         memory.owner = owner

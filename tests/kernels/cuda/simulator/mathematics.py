@@ -64,11 +64,33 @@ def ldexp(x: Any, n: Any) -> Any:
     return kind(np.ldexp(kind(x), int(n)))
 
 
-for _name in ("exp", "expm1", "log", "log2", "log10", "log1p", "tanh", "sinh", "cosh", "sin", "cos", "tan", "sqrt", "fabs", "trunc"):
+for _name in (
+    "exp",
+    "expm1",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "tanh",
+    "sinh",
+    "cosh",
+    "sin",
+    "cos",
+    "tan",
+    "sqrt",
+    "fabs",
+    "trunc",
+):
     setattr(Mathematics, _name, staticmethod(unary(getattr(math, _name), getattr(np, _name))))
 for _name in ("erf", "erfc", "lgamma", "gamma"):
     setattr(Mathematics, _name, staticmethod(unary(getattr(math, _name), None)))
-for _name, _twin in (("asin", np.arcsin), ("acos", np.arccos), ("atan", np.arctan), ("atanh", np.arctanh), ("asinh", np.arcsinh)):
+for _name, _twin in (
+    ("asin", np.arcsin),
+    ("acos", np.arccos),
+    ("atan", np.arctan),
+    ("atanh", np.arctanh),
+    ("asinh", np.arcsinh),
+):
     setattr(Mathematics, _name, staticmethod(unary(getattr(math, _name), _twin)))
 for _name, _twin in (
     ("copysign", np.copysign), ("pow", np.power), ("fmod", np.fmod), ("atan2", np.arctan2), ("hypot", np.hypot),

@@ -9,23 +9,31 @@ import numpy as np
 from greenlet import getcurrent
 
 from . import tensor_cores
-from .memory import WINDOW, OutOfRange
-from .scheduling import Divergence, name_of
+from .arrays import OutOfRangeError
+from .memory import WINDOW
+from .scheduling import DivergenceError, name_of
 
 __all__ = ["Ptx"]
 
 FLOAT32 = np.float32
-WORDS = np.arange(1, dtype=np.uint32)
+TINY = np.finfo(np.float32).tiny
+
+
+def flushed(x: Any) -> Any:
+    """A float32; zero of the same sign where it is not a normal number, as `.ftz` says."""
+    return np.copysign(FLOAT32(0), x) if abs(x) < TINY else x
 
 
 class ByteBarrier:
     """An mbarrier: a phase is over when all have arrived and all bytes that they expect have come."""
 
-    __slots__ = ("arrived", "bytes", "expected", "phase")
+    __slots__ = ("arrivals", "arrived", "bytes", "expected", "known", "phase")
 
     def __init__(self, expected: int) -> None:
         self.expected = expected
         self.arrived = self.bytes = self.phase = 0
+        self.arrivals: list[Any] = []  # what they know, where races are looked for
+        self.known: Any = None
 
     def settle(self) -> bool:
         """Whether that was the end of a phase."""
@@ -41,7 +49,7 @@ class Ptx:
 
     def __init__(self, simulation: Any) -> None:
         self.simulation, self.scheduler, self.cuda = simulation, simulation.scheduler, simulation.cuda
-        self.memory = simulation.memory
+        self.memory, self.races = simulation.memory, simulation.races
 
     # Addresses.
 
@@ -57,7 +65,7 @@ class Ptx:
         """The same place in the shared memory of the cluster's block of that rank."""
         cluster = getcurrent().block.cluster
         if not 0 <= rank < len(cluster.blocks):
-            raise OutOfRange(f"rank {rank} in a cluster of {len(cluster.blocks)} blocks")
+            raise OutOfRangeError(f"rank {rank} in a cluster of {len(cluster.blocks)} blocks")
         return (int(rank) + 1) * WINDOW + int(address) % WINDOW
 
     def remote(self, address: int) -> tuple[Any, int]:
@@ -65,28 +73,29 @@ class Ptx:
         thread = getcurrent()
         rank, offset = divmod(int(address), WINDOW)
         if rank == 0:
-            raise OutOfRange("a remote store needs addresses from `map_shared`")
+            raise OutOfRangeError("a remote store needs addresses from `map_shared`")
         block = thread.block.cluster.blocks[rank - 1]
         if block.started == 0:
-            raise Divergence(f"{name_of(thread)} stores into block {tuple(block.index)} before it runs: wait for the cluster first")
+            raise DivergenceError(
+                f"{name_of(thread)} stores into block {tuple(block.index)} before it runs: wait for the cluster first"
+            )
         if block.live == 0:
-            raise Divergence(f"{name_of(thread)} stores into block {tuple(block.index)}, which has ended: wait for the cluster last")
+            raise DivergenceError(
+                f"{name_of(thread)} stores into block {tuple(block.index)}, which has ended: wait for the cluster last"
+            )
         return block, offset
 
     # Numbers.
 
     @staticmethod
     def exp2(x: Any) -> Any:
-        """2^x; what is not a normal number is 0."""
-        y = FLOAT32(np.exp2(np.float64(x)))
-        return FLOAT32(0) if abs(y) < 1.1754944e-38 else y
+        """2^x."""
+        return flushed(FLOAT32(np.exp2(np.float64(flushed(FLOAT32(x))))))
 
     @staticmethod
     def reciprocal(x: Any) -> Any:
-        """1 / x; what is not a normal number is 0."""
-        x = FLOAT32(x)
-        y = FLOAT32(1) / (x if abs(x) >= 1.1754944e-38 or x != x else np.copysign(FLOAT32(0), x))
-        return np.copysign(FLOAT32(0), y) if abs(y) < 1.1754944e-38 else y
+        """1 / x."""
+        return flushed(FLOAT32(1) / flushed(FLOAT32(x)))
 
     @staticmethod
     def bits_of(x: Any) -> int:
@@ -107,15 +116,13 @@ class Ptx:
 
     def together(self, values: tuple[Any, ...], compute: Any) -> Any:
         """An instruction of all 32 lanes."""
-        frame = sys._getframe(2)
-        place = (frame.f_code, frame.f_lasti, frame.f_lineno)
 
         def combine(by_lane: dict[int, Any]) -> Any:
             if len(by_lane) != 32:
-                raise Divergence(f"mma needs 32 lanes. Received: {len(by_lane)}.")
+                raise DivergenceError(f"mma needs 32 lanes. Received: {len(by_lane)}.")
             return compute([by_lane[lane] for lane in range(32)])
 
-        return self.cuda.exchange(0xFFFFFFFF, place, values, combine).result[getcurrent().lane]
+        return self.cuda.exchange(0xFFFFFFFF, sys._getframe(2), values, combine).result[getcurrent().lane]
 
     def mma_tf32(self, *values: Any) -> tuple[Any, ...]:
         """d = a b + c."""
@@ -130,12 +137,18 @@ class Ptx:
     def load4(self, address: int) -> tuple[Any, ...]:
         """Four float32 of global memory that nobody writes."""
         region, i = self.memory.find(address, 16)
+        if self.races is not None:
+            for word in range(address, address + 16, 4):
+                self.races.read(word, constant=True)
         return tuple(region.floats[i : i + 4])
 
     def load4_shared(self, address: int) -> tuple[Any, ...]:
         """Four float32 of the block's shared memory."""
         shared = getcurrent().block.memory
         i = shared.find(address, 16)
+        if self.races is not None:
+            for word in range(address, address + 16, 4):
+                self.races.read(shared.key + word)
         return tuple(shared.floats[i : i + 4])
 
     def store4_shared(self, address: int, a: Any, b: Any, c: Any, d: Any) -> None:
@@ -143,17 +156,25 @@ class Ptx:
         shared = getcurrent().block.memory
         i = shared.find(address, 16)
         shared.floats[i : i + 4] = a, b, c, d
+        if self.races is not None:
+            for word in range(address, address + 16, 4):
+                self.races.write(shared.key + word)
 
     def load_relaxed(self, address: int) -> int:
         """A word that others write."""
         region, i = self.memory.find(address, 4)
         self.scheduler.poll(address)
+        if self.races is not None:
+            self.races.read(address, relaxed=True)
         return int(region.words[i])
 
     def load4_relaxed(self, address: int) -> tuple[int, ...]:
         """Four words that others write."""
         region, i = self.memory.find(address, 16)
         self.scheduler.poll(address)
+        if self.races is not None:
+            for word in range(address, address + 16, 4):
+                self.races.read(word, relaxed=True)
         return tuple(region.words[i : i + 4].tolist())
 
     def store_relaxed(self, address: int, word: int) -> None:
@@ -161,6 +182,8 @@ class Ptx:
         region, i = self.memory.find(address, 4)
         region.words[i] = int(word) & 0xFFFFFFFF
         self.scheduler.version += 1
+        if self.races is not None:
+            self.races.write(address, relaxed=True)
 
     # Clusters.
 
@@ -173,17 +196,17 @@ class Ptx:
         self.simulation.need_cluster(int(blocks))
 
     def cluster_arrive(self) -> None:
-        """This thread has come."""
+        """Come, without waiting."""
         thread = getcurrent()
         if thread.arrived is not None:
-            raise Divergence(f"{name_of(thread)} arrives at the cluster's barrier twice without waiting")
+            raise DivergenceError(f"{name_of(thread)} arrives at the cluster's barrier twice without waiting")
         thread.arrived = self.scheduler.arrive(thread.block.cluster.barrier)
 
     def cluster_wait(self) -> None:
         """Until all threads of the cluster have come."""
         thread = getcurrent()
         if thread.arrived is None:
-            raise Divergence(f"{name_of(thread)} waits at the cluster's barrier without arriving")
+            raise DivergenceError(f"{name_of(thread)} waits at the cluster's barrier without arriving")
         phase, thread.arrived = thread.arrived, None
         self.scheduler.wait_phase(thread.block.cluster.barrier, phase)
 
@@ -192,7 +215,7 @@ class Ptx:
         try:
             return shared.barriers[address]
         except KeyError:
-            raise Divergence(f"no barrier was initialised at the shared address {address:#x}") from None
+            raise DivergenceError(f"no barrier was initialised at the shared address {address:#x}") from None
 
     def barrier_init(self, address: int, arrivals: int) -> None:
         """A new barrier of 8 bytes in the block's shared memory."""
@@ -206,19 +229,27 @@ class Ptx:
         barrier.bytes += int(size)
         barrier.arrived += 1
         if barrier.arrived > barrier.expected:
-            raise Divergence(f"{barrier.arrived} arrivals at a barrier of {barrier.expected}")
+            raise DivergenceError(f"{barrier.arrived} arrivals at a barrier of {barrier.expected}")
         self.settle(barrier)
 
     def settle(self, barrier: ByteBarrier) -> None:
-        """Whoever polls the barrier looks again."""
+        """The current thread has come, or has brought bytes; whoever polls the barrier looks again at the end of a phase."""
+        if self.races is not None:
+            self.races.arrive(barrier.arrivals, getcurrent())
         if barrier.settle():
             self.scheduler.version += 1
+            if self.races is not None:
+                barrier.known = self.races.join(barrier.arrivals)
+                barrier.arrivals = []
 
     def barrier_reached(self, address: int, parity: int) -> int:
         """1 once the phase of that parity is over."""
         barrier = self.barrier(getcurrent().block.memory, address)
         self.scheduler.poll(("barrier", getcurrent().block.index, address))
-        return int(barrier.phase & 1 != int(parity) & 1)
+        reached = barrier.phase & 1 != int(parity) & 1
+        if reached and self.races is not None and barrier.known is not None:
+            self.races.learn(getcurrent(), barrier.known)
+        return int(reached)
 
     def fence_barriers(self) -> None:
         """Nothing: memory is consistent here."""
@@ -228,10 +259,13 @@ class Ptx:
         block, offset = self.remote(address)
         barrier_block, barrier_offset = self.remote(barrier_address)
         if block is not barrier_block:
-            raise Divergence("a remote store and its barrier must lie in one block")
+            raise DivergenceError("a remote store and its barrier must lie in one block")
         i = block.memory.find(offset, 16)
         barrier = self.barrier(block.memory, barrier_offset)
         block.memory.floats[i : i + 4] = a, b, c, d
+        if self.races is not None:
+            for word in range(offset, offset + 16, 4):
+                self.races.write(block.memory.key + word)
         barrier.bytes -= 16
         self.settle(barrier)
         self.scheduler.version += 1

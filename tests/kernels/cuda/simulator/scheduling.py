@@ -5,22 +5,33 @@ from __future__ import annotations
 import contextvars
 import heapq
 import random
-from collections.abc import Callable, Iterable
+import types
 from typing import Any
 
 from greenlet import getcurrent, greenlet
 
-__all__ = ["SCHEDULES", "Barrier", "Block", "Deadlock", "Divergence", "Scheduler", "Thread", "Warp"]
+__all__ = [
+    "SCHEDULES",
+    "Barrier",
+    "Block",
+    "DeadlockError",
+    "DivergenceError",
+    "Scheduler",
+    "Thread",
+    "Warp",
+    "line_of",
+    "name_of",
+]
 
 SCHEDULES = ("random", "priority")
 FRUITLESS = 64  # so many rounds in which all that polls was woken, and nothing but polls happened, are a deadlock
 
 
-class Deadlock(RuntimeError):
+class DeadlockError(RuntimeError):
     """Threads wait for what no thread is going to do."""
 
 
-class Divergence(RuntimeError):
+class DivergenceError(RuntimeError):
     """Threads that have to execute one instruction together execute different ones."""
 
 
@@ -40,12 +51,14 @@ class Thread(greenlet):
 class Barrier:
     """Who waits until all of `expected` threads have come. Serves again and again."""
 
-    __slots__ = ("arrived", "expected", "name", "phase", "places", "waiting")
+    __slots__ = ("arrivals", "arrived", "expected", "known", "name", "phase", "places", "waiting")
 
     def __init__(self, name: str, expected: int) -> None:
         self.name, self.expected = name, expected
         self.arrived = self.phase = 0
         self.waiting: list[Thread] = []
+        self.arrivals: list[Any] = []  # what they know, where races are looked for
+        self.known: Any = None
         self.places: dict[Any, Any] = {}  # warp -> where in the source its first thread came
 
 
@@ -99,7 +112,7 @@ class Scheduler:
         self.live = 0
         self.switches = 0
         self.hub = getcurrent()
-        self.on_release: Callable[[Iterable[Thread]], None] | None = None
+        self.races: Any = None
 
     def start(self, threads: list[Thread]) -> None:
         """Run them all; what one of them raises ends all, and is raised here."""
@@ -140,7 +153,7 @@ class Scheduler:
             self.rouse()
         ready = self.ready
         if not ready:
-            raise Deadlock(self.describe("nobody can run"))
+            raise DeadlockError(self.describe("nobody can run"))
         self.switches += 1
         if self.by_priority:
             return heapq.heappop(ready)[3]
@@ -155,7 +168,9 @@ class Scheduler:
         if self.version == self.slept_at and not self.give_up:
             self.fruitless += 1
             if self.fruitless > FRUITLESS:
-                raise Deadlock(self.describe(f"{len(self.sleeping)} threads poll memory that nobody is going to write"))
+                raise DeadlockError(
+                    self.describe(f"{len(self.sleeping)} threads poll memory that nobody is going to write")
+                )
         else:
             self.fruitless = 0
         self.slept_at = self.version
@@ -168,21 +183,35 @@ class Scheduler:
 
     def pause(self) -> None:
         """Let others run before this thread goes on; it stands in some queue."""
-        thread = self.pick()
+        ready = self.ready
+        if ready and not self.sleeping and not self.by_priority:  # what `pick` does, where there is no more to it
+            self.switches += 1
+            chosen = int(self.uniform() * len(ready))
+            thread = ready[chosen]
+            last = ready.pop()
+            if last is not thread:
+                ready[chosen] = last
+        else:
+            thread = self.pick()
         if thread is not getcurrent():
             thread.switch()
 
-    def wait(self, barrier: Barrier, place: Any = None) -> None:
-        """Come to a barrier and wait for the others; `place` in the source must be one for all threads of a warp."""
+    def wait(self, barrier: Barrier, frame: Any = None) -> None:
+        """Come to a barrier and wait for the others; `frame` is the caller's, whose place must be one for all threads of a warp."""
         thread = getcurrent()
-        if place is not None and barrier.places.setdefault(thread.warp, place) != place:
-            raise Divergence(
-                f"{name_of(thread)} comes to {barrier.name} at line {place[1]}, another thread of its warp at line "
-                f"{barrier.places[thread.warp][1]}: all threads of a warp have to come to the same one."
-            )
+        if frame is not None:
+            place = frame.f_code, frame.f_lasti
+            first = barrier.places.setdefault(thread.warp, place)
+            if first != place and line_of(first) != line_of(place):
+                raise DivergenceError(
+                    f"{name_of(thread)} comes to {barrier.name} at {line_of(place)}, another thread of its warp "
+                    f"at {line_of(first)}: all threads of a warp have to come to the same one."
+                )
         self.fruitless = 0
         barrier.waiting.append(thread)
         barrier.arrived += 1
+        if self.races is not None:
+            self.races.arrive(barrier.arrivals, thread)
         if barrier.arrived >= barrier.expected:
             self.release(barrier)
         self.pause()
@@ -192,6 +221,8 @@ class Scheduler:
         self.fruitless = 0
         phase = barrier.phase
         barrier.arrived += 1
+        if self.races is not None:
+            self.races.arrive(barrier.arrivals, getcurrent())
         if barrier.arrived >= barrier.expected:
             self.release(barrier)
         return phase
@@ -202,6 +233,8 @@ class Scheduler:
         if barrier.phase == phase:
             barrier.waiting.append(getcurrent())
         else:
+            if self.races is not None:
+                self.races.learn(getcurrent(), barrier.known)
             self.wake([getcurrent()])
         self.pause()
 
@@ -211,8 +244,13 @@ class Scheduler:
         barrier.waiting, barrier.arrived = [], 0
         barrier.phase += 1
         barrier.places.clear()
+        if self.races is not None:
+            barrier.known = self.races.join(barrier.arrivals)
+            barrier.arrivals = []
+            for thread in waiting:
+                self.races.learn(thread, barrier.known)
         if self.by_priority:
-            for warp in {thread.warp for thread in waiting}:
+            for warp in dict.fromkeys(thread.warp for thread in waiting):
                 warp.priority = self.uniform()
         self.wake(waiting)
 
@@ -234,6 +272,13 @@ class Scheduler:
             thread.seen.add(key)
             self.wake([thread])
         self.pause()
+
+
+def line_of(place: tuple[types.CodeType, int]) -> str:
+    """A place in the source, for errors."""
+    code, instruction = place
+    line = next((line for start, end, line in code.co_lines() if start <= instruction < end), None)
+    return f"line {line} of {code.co_name}"
 
 
 def name_of(thread: Any) -> str:
