@@ -88,12 +88,15 @@ def build_operations(dtype):
     @device_function
     def rectified(a, b, c, p, q, r):
         """`ReLU`'s: slope p below the threshold q, cut at r."""
-        y = p * (a - q) if a < q else a
+        y = a
+        if a < q:
+            y = p * (a - q) if p != zero else zero
         return r if y > r else y
 
     @device_function
     def leaky(a, b, c, p, q, r):
-        return p * a if a < zero else a
+        y = p * a
+        return y if y > a else a
 
     @device_function
     def exponential_below(a, b, c, p, q, r):
