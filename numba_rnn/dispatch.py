@@ -86,8 +86,8 @@ def place(like: Any) -> Any:
     """
     if settings.device not in ("auto", "cuda"):
         raise DeviceError(
-            f"The data lies on a GPU, and device {settings.device!r} was asked for. Copy it to the host first: `x.cpu().numpy()` with "
-            "PyTorch, `x.get()` with CuPy, `numpy.asarray(x)` with JAX, `x.copy_to_host()` with numba."
+            f"The data lies on a GPU, and device {settings.device!r} was asked for. Copy it to the host first: `x.cpu().numpy()` "
+            "with PyTorch, `x.get()` with CuPy, `numpy.asarray(x)` with JAX, `x.copy_to_host()` with numba."
         )
     backend = get("cuda")
     from numba_rnn.kernels.cuda.place import Place

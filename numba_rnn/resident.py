@@ -1,7 +1,7 @@
 """Recurrences and products over arrays that are on a GPU and stay there: what `functional` does with them.
 
-Arrays come from the caller, of whatever library, and results go back to it; or from a call around this one, as `Strided`, which then
-gets such arrays. On the way nothing visits the host, and nothing waits.
+Arrays come from the caller, of whatever library, and results go back to it; or from a call around this one, as `Strided`, and then
+it gets such arrays. On the way nothing visits the host, and nothing waits.
 """
 
 from __future__ import annotations

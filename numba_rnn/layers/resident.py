@@ -38,8 +38,8 @@ CALLS: dict[type, Callable[..., Any]] = {}  # a class of layers: its `call` over
 def runs(*kinds: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorator: the function is what these classes of layers do on the GPU, if their `call` is the library's own.
 
-    It gets the layer and `call`'s arguments, arrays as `Strided` with their masks, and returns such arrays; those of layers that pass
-    their input's mask on get it afterwards.
+    It gets the layer and `call`'s arguments, arrays as `Strided` with their masks, and returns such arrays; where a layer passes
+    its input's mask on, they get it afterwards.
     """
 
     def decorator(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,8 +53,8 @@ def unable(layer: Any, reason: str) -> DeviceError:
     """That a layer, or an operation of a graph, cannot run on the GPU."""
     name = getattr(layer, "path", None) or getattr(layer, "name", None)
     return DeviceError(
-        f"Layer '{name}' ({type(layer).__name__}) cannot run on the GPU, where the data is: {reason}. Nothing was computed; copy the data "
-        "to the host to run the model there."
+        f"Layer '{name}' ({type(layer).__name__}) cannot run on the GPU, where the data is: {reason}. Copy the data to the host to "
+        "run the model there."
     )
 
 
@@ -98,7 +98,9 @@ def apply(layer: Any, *args: Any, mask: Any = None, training: Any = None, **kwar
 def _function(layer: Any) -> Callable[..., Any]:
     known = next((kind for kind in type(layer).__mro__ if kind in CALLS), None)
     if known is None:
-        raise unable(layer, "the GPU has no such layer" if isinstance(layer, Layer) else "the GPU has no such operation")
+        raise unable(
+            layer, "the GPU has no such layer" if isinstance(layer, Layer) else "the GPU has no such operation"
+        )
     if type(layer).call is not known.call:  # type: ignore[attr-defined]
         raise unable(layer, "its `call` is a Python function")
     return CALLS[known]
@@ -329,7 +331,7 @@ def _bidirectional(layer: Any, x: Strided, initial_state: Any = None) -> Any:
         states = [*ahead, *behind]
         merged = _merge(layer.merge_mode, y, back.flipped(1) if sequences else back)
     mask = x.mask if sequences and layer.supports_masking else None
-    outputs = tuple(one.masked(mask) for one in flatten(merged))  # type: ignore[union-attr]
+    outputs = tuple(one.masked(mask) for one in flatten(merged))
     if layer.return_state:
         return (*outputs, *states)
     return outputs if layer.merge_mode is None else outputs[0]

@@ -62,8 +62,8 @@ class Running:
             x: an array (N, ...), or a list or dict of them, as the model takes it. Or what gives batches: a generator or other
                 iterable, an object with `__getitem__` and `__len__` (Keras' `PyDataset`), a list. A batch is an array or a tuple
                 (x,), (x, y) or (x, y, sample_weight). A list of as many arrays as the model has inputs is one set of inputs.
-                Dask arrays, cut along the rows alone, give Dask arrays; see `numba_rnn.models.lazy`. Arrays on a GPU stay there, and
-                so do the results; see `numba_rnn.layers.resident`.
+                Dask arrays, cut along the rows alone, give Dask arrays; see `numba_rnn.models.lazy`. Arrays on a GPU stay there,
+                and so do the results; see `numba_rnn.layers.resident`.
             batch_size: rows a batch, 32 if None; of Dask arrays None is a whole chunk, of arrays on a GPU all rows.
             verbose: 0 or False shows nothing, 1 or 2 a progress bar on the standard error; "auto" a bar where that is a terminal
                 and it takes long.

@@ -172,8 +172,8 @@ class Functional(Model):
         """Raise `ShapeError` where an input's shape, `found` before it was squeezed, is none that the graph takes."""
         if not self._fits(shape, ref.shape):
             raise ShapeError(
-                f"Model '{self.name}' was passed an incompatible input '{ref.name}': expected shape={(None, *ref.shape[1:])}, found "
-                f"shape={found or shape}. The first axis counts the rows of a batch: one row alone is `x[None]`."
+                f"Model '{self.name}' was passed an incompatible input '{ref.name}': expected shape={(None, *ref.shape[1:])}, "
+                f"found shape={found or shape}. The first axis counts the rows of a batch: one row alone is `x[None]`."
             )
 
     def _fits(self, shape: Any, wanted: Any) -> bool:

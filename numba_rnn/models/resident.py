@@ -53,8 +53,8 @@ def _needed(graph: Graph) -> list[tuple[Step, bool]]:
         for step in reversed(graph.steps):
             is_needed = isinstance(step.operation, Layer) or not needed.isdisjoint((step.target, *step.targets))
             if is_needed:
-                inputs = {a for a in flatten([step.args, step.kwargs]) if type(a) is Slot} | {step.source}
-                own = {id(graph.symbols[a]._keras_mask) for a in inputs if a >= 0}
+                inputs = {a for a in flatten([step.args, step.kwargs]) if type(a) is Slot}
+                own = {id(graph.symbols[a]._keras_mask) for a in inputs}
                 masks = {a for a in flatten(step.kwargs.get("mask")) if type(a) is Slot and id(graph.symbols[a]) in own}
                 needed |= inputs - masks
             found.append((step, is_needed))
@@ -80,7 +80,7 @@ def _standard(model: Any, x: Any, ref: SymbolicTensor) -> Strided:
     elif x.ndim == len(wanted) - 1 and wanted[-1] == 1:
         x = x.expanded(-1)
     model.check_fit(x.shape, ref)
-    return x.place.cast(x, ref.dtype).masked(mask)  # type: ignore[no-any-return]
+    return x.place.cast(x, ref.dtype).masked(mask)
 
 
 def predict(model: Any, x: Any, batch_size: int | None, steps: int | None) -> Any:
@@ -97,7 +97,9 @@ def predict(model: Any, x: Any, batch_size: int | None, steps: int | None) -> An
             raise ValueError(f"`{name}` must be a positive whole number. Received: {value!r}.")
     leaves = flatten(x)
     if not all(hasattr(leaf, "shape") for leaf in leaves):
-        raise DTypeError("A model takes arrays of real numbers, or a list or dict of them. Received: something else beside them.")
+        raise DTypeError(
+            "A model takes arrays of real numbers, or a list or dict of them. Received: something else beside them."
+        )
     if len({leaf.shape[0] if leaf.shape else None for leaf in leaves}) != 1 or not leaves[0].shape:
         raise ShapeError(
             "Every input is an array whose first axis counts the rows, the same number of rows in each. Received: "
@@ -110,7 +112,9 @@ def predict(model: Any, x: Any, batch_size: int | None, steps: int | None) -> An
         return _alone(call(model, (x,), {"training": False}))
     place = dispatch.place(next(leaf for leaf in leaves if dispatch.on_gpu(leaf)))
     there = map_structure(place.bring, x)
-    parts = [apply(model, map_structure(lambda a, s=start: a.part(0, s, min(s + size, rows)), there)) for start in starts]
+    parts = [
+        apply(model, map_structure(lambda a, s=start: a.part(0, s, min(s + size, rows)), there)) for start in starts
+    ]
     place.makes_results = True
     return _alone(map_structure(lambda *ys: place.give(place.join(list(ys), 0)), *parts))
 

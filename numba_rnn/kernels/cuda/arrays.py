@@ -1,7 +1,7 @@
 """Arrays of PyTorch, CuPy, JAX, numba and others on the GPU: taken in where they lie, on the stream that their library works on.
 
-Nothing waits and nothing is copied. What comes in is used on the caller's stream; where it was made on another, that one's event comes
-before. Results are of the kind that came in, in memory of its own allocator where it has one.
+Nothing waits and nothing is copied. What comes in is used on the caller's stream; where it was made on another, that one's event
+comes before. Results are of the kind that came in, in memory of its own allocator where it has one.
 """
 
 from __future__ import annotations
@@ -100,7 +100,9 @@ def _from_interface(x: Any, kind: str, place: Any) -> Found:
     except TypeError:
         dtype = np.dtype(object)
     if dtype.kind not in "biuf" or said.get("mask") is not None:
-        raise DTypeError(f"Arrays hold plain numbers. Received: elements of type {said['typestr']!r} in a {type(x).__name__}.")
+        raise DTypeError(
+            f"Arrays hold plain numbers. Received: elements of type {said['typestr']!r} in a {type(x).__name__}."
+        )
     stream = caller_stream(x) if kind else said.get("stream")
     if stream is not None and stream != int(place.stream):
         place.driver.order(place.driver.external(stream), place.stream)

@@ -13,7 +13,6 @@ import numpy as np
 
 from numba_rnn.errors import DTypeError
 
-
 __all__ = ["VERSION", "Export", "Tensor", "read"]
 
 
@@ -52,7 +51,9 @@ _python = ctypes.pythonapi
 _is_valid = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_char_p)(("PyCapsule_IsValid", _python))
 _pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(("PyCapsule_GetPointer", _python))
 _rename = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_char_p)(("PyCapsule_SetName", _python))
-_new = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)(("PyCapsule_New", _python))
+_new = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)(
+    ("PyCapsule_New", _python)
+)
 # Of a capsule that is being destroyed, which nobody may take a reference to any more.
 _is_valid_at = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)(("PyCapsule_IsValid", _python))
 _pointer_at = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)(("PyCapsule_GetPointer", _python))
@@ -96,11 +97,15 @@ def read(capsule: Any) -> Tensor:
         raise ValueError(f"DLPack {VERSION[0]} is read here. Received: {managed.major}.{managed.minor}.")
     t, n = managed.tensor, managed.tensor.ndim
     if t.lanes != 1 or t.code not in KINDS:
-        raise DTypeError(f"Arrays hold plain numbers. Received: DLPack's type code {t.code} of {t.bits} bits, {t.lanes} lanes.")
+        raise DTypeError(
+            f"Arrays hold plain numbers. Received: DLPack's type code {t.code} of {t.bits} bits, {t.lanes} lanes."
+        )
     dtype = np.dtype(f"{KINDS[t.code]}{t.bits // 8}")
     strides = tuple(t.strides[:n]) if t.strides else None
     _rename(capsule, USED[name])
-    return Tensor((t.data or 0) + t.byte_offset, tuple(t.shape[:n]), strides, dtype, (t.device_type, t.device_id), managed)
+    return Tensor(
+        (t.data or 0) + t.byte_offset, tuple(t.shape[:n]), strides, dtype, (t.device_type, t.device_id), managed
+    )
 
 
 _kept: dict[int, Any] = {}  # what is exported, by the address that its deleter gets
@@ -131,7 +136,13 @@ class Export:
     """
 
     def __init__(
-        self, owner: Any, pointer: int, shape: tuple[int, ...], dtype: np.dtype[Any], device: tuple[int, int], ready: Any
+        self,
+        owner: Any,
+        pointer: int,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        device: tuple[int, int],
+        ready: Any,
     ) -> None:
         self._owner, self._pointer, self._shape, self._dtype = owner, pointer, shape, dtype
         self._device, self._ready = device, ready

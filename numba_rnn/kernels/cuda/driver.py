@@ -162,10 +162,8 @@ class Hardware:
 
     def external(self, handle: int) -> Any:
         """One that is not closed here."""
-        return toolkit.cuda.external_stream(handle)
+        return toolkit.external_stream(handle)
 
     def order(self, before: Any, after: Any) -> None:
         """By an event."""
-        event = toolkit.cuda.event(timing=False)
-        event.record(before)
-        event.wait(after)
+        toolkit.order(before, after)

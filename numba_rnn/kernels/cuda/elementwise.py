@@ -1,7 +1,7 @@
-"""Kernels that go over the elements of strided arrays: a function of up to three, a fold along an axis, rows of a table or of their own.
+"""Kernels that go over elements: a function of up to three strided arrays, a fold along an axis, rows of a table, whole rows.
 
-Where an array's elements lie is said by its strides, in elements, and by the place of its first one after them; so one compiled kernel
-takes every shape of up to four axes, views and repetitions included. Results are of `real`'s arithmetic; NaN in gives NaN out.
+Where a strided array's elements lie is said by its strides, in elements, and after them by the place of its first one; so one
+compiled kernel takes every shape of up to four axes, views and repetitions included. NaN in gives NaN out.
 """
 
 import math
@@ -9,7 +9,17 @@ import math
 from numba_rnn.kernels.cuda.ops import build_activations
 from numba_rnn.kernels.cuda.toolkit import cuda, device_function, int64, real_type
 
-__all__ = ["AXES", "FOLDS", "WARP", "build_fold", "build_gather", "build_map", "build_normalize", "build_operations", "build_softmax"]
+__all__ = [
+    "AXES",
+    "FOLDS",
+    "WARP",
+    "build_fold",
+    "build_gather",
+    "build_map",
+    "build_normalize",
+    "build_operations",
+    "build_softmax",
+]
 
 AXES = 4  # of the arrays of `build_map`
 WARP = 32  # threads of a block of `build_softmax` and `build_normalize`
@@ -51,11 +61,11 @@ def build_operations(dtype):
 
     @device_function
     def maximum(a, b, c, p, q, r):
-        return a if a != a or a >= b else b
+        return a if a != a or a >= b else b  # noqa: PLR0124 (true of NaN alone)
 
     @device_function
     def minimum(a, b, c, p, q, r):
-        return a if a != a or a <= b else b
+        return a if a != a or a <= b else b  # noqa: PLR0124 (true of NaN alone)
 
     @device_function
     def scaled(a, b, c, p, q, r):
@@ -114,7 +124,7 @@ def build_operations(dtype):
 def build_map(operation):
     """out = operation(a, b, c, p, q, r), element by element; grid (any, any).
 
-    a, b, c, out are flat, of any dtypes; `shape` has four sizes; `a_at` and the like four strides and where the first element stands.
+    a, b, c, out are flat, of any dtypes; `shape` has four sizes; `a_at` and the like are four strides and where the first one is.
     """
 
     def elementwise(a, b, c, out, shape, a_at, b_at, c_at, out_at, p, q, r):
@@ -204,9 +214,9 @@ def build_softmax(dtype, logarithm):
 
 
 def build_normalize(dtype, centre):
-    """out = gamma (x - mean) / sqrt(variance + epsilon) + beta of each row of x (R, N), or without taking the mean away; see `softmax`.
+    """out = gamma (x - mean) / sqrt(variance + epsilon) + beta for each row of x (R, N); grid (1, any), one warp a block.
 
-    gamma and beta are (N,).
+    gamma and beta are (N,); the mean is only taken away with `centre`.
     """
     real = real_type(dtype)
     zero = real(0)

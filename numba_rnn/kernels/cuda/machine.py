@@ -240,7 +240,14 @@ class CUDA:
         return (y if options.return_sequences else y[:, 0]), last.reshape(shape)
 
     def run(
-        self, prepared: Prepared, x: Any, mask: Any | None, states: Any, options: ScanOptions, stream: Any, y: Any = None
+        self,
+        prepared: Prepared,
+        x: Any,
+        mask: Any | None,
+        states: Any,
+        options: ScanOptions,
+        stream: Any,
+        y: Any = None,
     ) -> tuple[Any, Any]:
         """A scan of arrays that are on the device, put onto a stream.
 

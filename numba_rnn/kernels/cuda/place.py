@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from numba_rnn._typing import Array
 from numba_rnn.errors import DeviceError
 from numba_rnn.kernels.backend import ScanOptions
 from numba_rnn.kernels.cuda import arrays, elementwise, toolkit
@@ -108,7 +107,12 @@ class Place:
     # Elements
 
     def map(
-        self, operation: str, *inputs: Strided, dtype: Any = None, out: Strided | None = None, numbers: tuple[float, ...] = ()
+        self,
+        operation: str,
+        *inputs: Strided,
+        dtype: Any = None,
+        out: Strided | None = None,
+        numbers: tuple[float, ...] = (),
     ) -> Strided:
         """An operation of `elementwise.build_operations` on up to three arrays whose shapes broadcast.
 
@@ -128,7 +132,9 @@ class Place:
         spread = [x.spread(shape) for x in (*inputs, out)]
         sizes, strides = merged(shape, [x.strides for x in spread])
         if len(sizes) > elementwise.AXES:
-            raise DeviceError(f"Arrays whose elements lie apart along more than {elementwise.AXES} axes are not moved on the GPU.")
+            raise DeviceError(
+                f"Arrays whose elements lie apart along more than {elementwise.AXES} axes are not moved on the GPU."
+            )
         sizes = (1,) * (elementwise.AXES - len(sizes)) + sizes
         places = [(0,) * (elementwise.AXES - len(s)) + s + (x.offset,) for s, x in zip(strides, spread, strict=True)]
         flats = [x.memory.flat for x in spread]

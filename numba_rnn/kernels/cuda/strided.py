@@ -1,4 +1,4 @@
-"""An array on a device, while a call computes with it: a view of memory that belongs to the call, to the caller or to the weights."""
+"""An array on the GPU, while a call computes with it: a view of memory that is the call's, the caller's or the weights'."""
 
 from __future__ import annotations
 
@@ -45,7 +45,12 @@ class Strided:
     __slots__ = ("mask", "memory", "offset", "place", "shape", "strides")
 
     def __init__(
-        self, place: Any, memory: Memory, shape: tuple[int, ...], strides: tuple[int, ...] | None = None, offset: int = 0
+        self,
+        place: Any,
+        memory: Memory,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...] | None = None,
+        offset: int = 0,
     ) -> None:
         self.place, self.memory, self.offset = place, memory, offset
         self.shape = tuple(int(n) for n in shape)
@@ -106,7 +111,9 @@ class Strided:
         """One place of an axis, which is then gone."""
         one = self.part(axis, index, index + 1)
         axis %= self.ndim
-        return one.view((*self.shape[:axis], *self.shape[axis + 1 :]), (*self.strides[:axis], *self.strides[axis + 1 :]))
+        return one.view(
+            (*self.shape[:axis], *self.shape[axis + 1 :]), (*self.strides[:axis], *self.strides[axis + 1 :])
+        )
 
     def expanded(self, axis: int) -> Strided:
         """With an axis of size 1 more."""
