@@ -272,6 +272,7 @@ class CUDA:
         work = pool.take(launch.work, r.dtype)
         flags = options.flags | (0 if mask is None else MASKED)
         mask = self._no_mask if mask is None else mask
+        self.order(stream)
         for start in range(0, T, launch.steps):
             n = min(launch.steps, T - start)
             xw = pool.take((size.N, B, n, size.G * size.H), r.dtype)
@@ -360,6 +361,7 @@ class CUDA:
         dtype, B, H = np.dtype(prepared.bias.dtype), x.shape[0], prepared.bias.shape[0]
         if z is None:
             z = self.pool(stream).take((B, H), dtype)
+        self.order(stream)
         self.multiply(x.reshape(1, *x.shape), prepared.kernel, z.reshape(1, B, H), stream)
         act = _activations(dtype.str)[activation]
         self.tile(("finish", dtype, activation), partial(build_finish, act), B, H, stream, z, prepared.bias)

@@ -225,7 +225,6 @@ class Place:
             else:
                 for k, state in enumerate(states):
                     self.map("copy", state, out=last.at(0, k))
-            self.backend.order(self.stream)
             four = last.reshape(size.N, size.S, B, size.H)
             self.backend.run(
                 prepared, x.array, None if mask is None else mask.array, four.array, options, self.stream, y.array
@@ -237,7 +236,6 @@ class Place:
         rows, H = math.prod(x.shape[:-1]), prepared.bias.shape[0]
         out = self.take((*x.shape[:-1], H), x.dtype)
         if out.size:
-            self.backend.order(self.stream)
             self.backend.linear_there(
                 prepared, x.reshape(rows, x.shape[-1]).array, activation, self.stream, out.reshape(rows, H).array
             )
