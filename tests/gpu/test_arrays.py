@@ -79,6 +79,9 @@ def test_a_whole_model(library: Any) -> None:
         ]
     )
     tokens = np.random.default_rng(17).integers(0, 40, (4, 9)).astype(np.int32)
+    on_reference(model, tokens)
+    rng = np.random.default_rng(18)
+    model.set_weights([rng.standard_normal(w.shape).astype(np.float32) * 0.5 for w in model.get_weights()])
     expected = on_reference(model, tokens)
     y = model(library.put(tokens))
     assert type(y) is type(library.put(tokens))
