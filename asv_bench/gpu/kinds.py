@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import pkgutil
 from collections.abc import Callable, Iterator
+from inspect import isfunction
 from typing import Any
 
+from numba_rnn.kernels import cuda
 from numba_rnn.kernels.cuda import machine
-from numba_rnn.kernels.cuda import plan as planning
 from numba_rnn.kernels.cuda.driver import Device
 from numba_rnn.kernels.cuda.plan import Call, Launch, Size
 
@@ -23,10 +26,14 @@ class RefusedError(Exception):
 
 def kinds() -> dict[str, Planner]:
     """The planners by the kind of kernel that they plan for; the general one, which takes all, last."""
-    found = {
-        name.removeprefix(PREFIX): f for name, f in vars(planning).items() if name.startswith(PREFIX) and callable(f)
-    }
-    return dict(sorted(found.items(), key=lambda item: item[0] == "general"))
+    found: dict[str, Planner] = {}
+    for module in pkgutil.iter_modules(cuda.__path__):
+        if module.name.startswith("plan"):
+            names = vars(importlib.import_module(f"{cuda.__name__}.{module.name}"))
+            found |= {
+                name.removeprefix(PREFIX): f for name, f in names.items() if name.startswith(PREFIX) and isfunction(f)
+            }
+    return dict(sorted(found.items(), key=lambda item: (item[0] == "general", item[0])))
 
 
 def launch_of(kind: str, size: Size, call: Call, device: Device) -> Launch:

@@ -70,9 +70,12 @@ def cell_of(name: str, D: int, H: int) -> functional.Cell:
     return functional.prepare(spec, w, u, extra=np.zeros((len(spec.extra), H), np.float32))
 
 
-def scans(kind: str) -> dict[str, Any]:
+def scans(kind: str) -> dict[str, Any] | None:
     """Every cell by one kind of kernel, with a mask and without: what was planned, what was launched, what a second call costs."""
-    planner = getattr(plan, f"plan_{kind}")
+    from asv_bench.gpu.kinds import kinds
+
+    if (planner := kinds().get(kind)) is None:
+        return None
     backend, out = CUDA(), {}
     for name in sorted(CELLS):
         for D, H, B, T, precision in (

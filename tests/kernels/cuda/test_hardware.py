@@ -75,11 +75,9 @@ def test_driver(ran: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["block", "cluster", "general", "grid", "tensor"])
 def test_scans(ran: Any, kind: str) -> None:
-    from numba_rnn.kernels.cuda import plan
-
-    if not hasattr(plan, f"plan_{kind}"):
-        pytest.skip(f"there is no {kind} kernel")
     found = ran("scans", kind)
+    if found is None:
+        pytest.skip(f"there is no {kind} kernel")
     assert found
     for name, call in found.items():
         scans = [launch for launch in call["launches"] if [*launch[:3], launch[3]] == call["planned"]]
