@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from greenlet import getcurrent
 
-from .mathematics import fma
 from .arrays import Checked, dtype_of, fill_garbage, shape_of
+from .mathematics import fma
 from .scheduling import DivergenceError, line_of, name_of
 
 __all__ = ["Cuda", "Index"]
