@@ -38,15 +38,14 @@ class DivergenceError(RuntimeError):
 class Thread:
     """One thread of the GPU, with where it is: `position` in the block, `lane` in the warp, `number` in the grid."""
 
-    __slots__ = ("arrived", "block", "clock", "lane", "number", "position", "seen", "seen_version", "warp", "worker")
+    worker: Any = None  # the greenlet that runs it, from its begin to its end
+    seen: set[Any] | None = None  # what it polled since memory was of `seen_version`
+    seen_version = -1
+    arrived: int | None = None  # the phase of the cluster's barrier that it has to wait for
+    clock: Any = None  # where races are looked for
 
     def __init__(self, number: int, block: Block, warp: Warp, lane: int, position: Any) -> None:
         self.number, self.block, self.warp, self.lane, self.position = number, block, warp, lane, position
-        self.worker: Any = None  # the greenlet that runs it, from its begin to its end
-        self.seen: set[Any] = set()  # what it polled since memory changed last
-        self.seen_version = -1
-        self.arrived: int | None = None  # the phase of the cluster's barrier that it has to wait for
-        self.clock: Any = None  # where races are looked for
 
 
 class Barrier:
@@ -253,9 +252,8 @@ class Scheduler:
     def poll(self, key: Any) -> None:
         """Before a load of what others write: others may run first; whoever looks again in vain sleeps until memory changes."""
         thread = self.current
-        if thread.seen_version != self.version:
-            thread.seen_version = self.version
-            thread.seen.clear()
+        if thread.seen is None or thread.seen_version != self.version:
+            thread.seen, thread.seen_version = set(), self.version
         if key in thread.seen:
             self.sleeping.append(thread)
         else:
