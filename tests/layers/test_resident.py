@@ -16,7 +16,7 @@ from numba_rnn.layers import resident
 from numba_rnn.layers.masks import get_mask, set_mask
 from numba_rnn.ops.tree import flatten, map_structure
 
-from ..kernels.cuda.simulator.driver import DeviceArray, SimulatedDriver
+from ..kernels.cuda.simulator.driver import DeviceArray, SimulatedDriver  # noqa: TID252 (no package with a name)
 from .conftest import random_weights
 
 B, T, D = 2, 4, 3
@@ -25,7 +25,7 @@ TOLERANCE = 2e-6
 
 @pytest.fixture
 def driver() -> SimulatedDriver:
-    return SimulatedDriver()
+    return SimulatedDriver(races=True)
 
 
 @pytest.fixture(autouse=True)

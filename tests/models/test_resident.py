@@ -15,8 +15,8 @@ from numba_rnn.errors import DeviceError, DTypeError, ShapeError
 from numba_rnn.kernels.cuda.machine import CUDA
 from numba_rnn.ops.tree import flatten, map_structure
 
-from ..kernels.cuda.foreign import CupyArray, JaxArray, TorchTensor, host, install
-from ..kernels.cuda.simulator.driver import DeviceArray, SimulatedDriver
+from ..kernels.cuda.foreign import CupyArray, JaxArray, TorchTensor, host, install  # noqa: TID252 (no package with a name)
+from ..kernels.cuda.simulator.driver import DeviceArray, SimulatedDriver  # noqa: TID252 (no package with a name)
 
 TOLERANCE = 2e-6
 pytestmark = pytest.mark.filterwarnings("ignore:Layer .* will therefore destroy the mask")
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Layer .* will therefore destroy 
 
 @pytest.fixture
 def driver() -> SimulatedDriver:
-    return SimulatedDriver()
+    return SimulatedDriver(races=True)
 
 
 @pytest.fixture(autouse=True)

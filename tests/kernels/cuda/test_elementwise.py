@@ -12,8 +12,9 @@ from numba_rnn.kernels.cuda import elementwise
 from numba_rnn.kernels.cuda.toolkit import float32, float64, int32, int64, real_type, types
 
 from .sass import compiled, needs_compiler
-from .simulator import run
+from .simulator import run as run_kernel
 
+run = partial(run_kernel, races=True)
 OPERATIONS = sorted(elementwise.build_operations(np.float32))
 REALS = (np.float32, np.float64)
 FOUR, FIVE, THREE = types.UniTuple(int64, 4), types.UniTuple(int64, 5), types.UniTuple(int64, 3)
