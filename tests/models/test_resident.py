@@ -39,7 +39,9 @@ def cuda(driver: SimulatedDriver, monkeypatch: pytest.MonkeyPatch, reference: No
 def filled(model: Any, seed: int = 7) -> Any:
     rng = np.random.default_rng(seed)
     arrays = [rng.normal(0, 0.4, w.shape) for w in model.weights]
-    model.set_weights([abs(a) + 0.1 if w.name == "moving_variance" else a for w, a in zip(model.weights, arrays, strict=True)])
+    model.set_weights(
+        [abs(a) + 0.1 if w.name == "moving_variance" else a for w, a in zip(model.weights, arrays, strict=True)]
+    )
     return model
 
 
@@ -65,21 +67,29 @@ def translator() -> Any:
     source, target = Input((None,), dtype="int32", name="source"), Input((None,), dtype="int32", name="target")
     _, h, c = layers.LSTM(6, return_state=True)(layers.Embedding(9, 4, mask_zero=True)(source))
     y = layers.LSTM(6, return_sequences=True)(layers.Embedding(9, 3)(target), initial_state=[h, c])
-    return filled(Model({"source": source, "target": target}, {"words": layers.Dense(9, activation="softmax")(y), "state": [h, c]}))
+    return filled(
+        Model(
+            {"source": source, "target": target}, {"words": layers.Dense(9, activation="softmax")(y), "state": [h, c]}
+        )
+    )
 
 
 def transcriber() -> Any:
     return filled(
         Sequential([
-            Input((None, 4)), layers.Masking(), layers.LayerNormalization(), layers.Bidirectional(layers.GRU(5, return_sequences=True), "sum"),
-            layers.TimeDistributed(layers.Dense(6, activation="relu")), layers.TimeDistributed(layers.Dense(7, activation="softmax")),
+            Input((None, 4)), layers.Masking(), layers.LayerNormalization(),
+            layers.Bidirectional(layers.GRU(5, return_sequences=True), "sum"),
+            layers.TimeDistributed(layers.Dense(6, activation="relu")),
+            layers.TimeDistributed(layers.Dense(7, activation="softmax")),
         ])
     )  # fmt: skip
 
 
 def branches() -> Any:
     a, b = Input((4, 3), name="a"), Input((4, 3), name="b")
-    tail = Sequential([Input((None, 5)), layers.GRU(4, return_sequences=True), layers.LayerNormalization()], name="tail")
+    tail = Sequential(
+        [Input((None, 5)), layers.GRU(4, return_sequences=True), layers.LayerNormalization()], name="tail"
+    )
     shared = layers.LSTM(5, return_sequences=True)
     x, y = shared(layers.Masking()(a)), shared(b)
     both = layers.Concatenate()([x, layers.Multiply()([x, y])])
@@ -98,8 +108,13 @@ def data(rng: np.random.Generator, make: Any, rows: int = 3) -> Any:
 
 
 MODELS = [classifier, translator, transcriber, branches]
-# Of weights: a cell has 4, a pair 5, Dense and LayerNormalization 2, BatchNormalization 3, Embedding 1; where a call has no mask, one.
-ARRAYS = {classifier: 1 + 5 + 5 + 2 + 3 + 2, translator: 1 + 4 + 1 + 4 + 2 + 1, transcriber: 2 + 5 + 2 + 2, branches: 4 + 4 + 2 + 1}
+# Of weights: a cell has 4, a pair 5, Dense and LayerNormalization 2, BatchNormalization 3, Embedding 1; a call without masks 1.
+ARRAYS = {
+    classifier: 1 + 5 + 5 + 2 + 3 + 2,
+    translator: 1 + 4 + 1 + 4 + 2 + 1,
+    transcriber: 2 + 5 + 2 + 2,
+    branches: 4 + 4 + 2 + 1,
+}
 
 
 def on_host(model: Any, x: Any) -> Any:

@@ -121,7 +121,9 @@ def test_no_rows(rng: np.random.Generator) -> None:
 # Streams
 
 
-@pytest.mark.parametrize(("kind", "stream"), [(TorchTensor, STREAMS["torch"]), (CupyArray, STREAMS["cupy"]), (DeviceArray, LEGACY)])
+@pytest.mark.parametrize(
+    ("kind", "stream"), [(TorchTensor, STREAMS["torch"]), (CupyArray, STREAMS["cupy"]), (DeviceArray, LEGACY)]
+)
 def test_the_callers_stream_is_used(
     rng: np.random.Generator, cuda: CUDA, driver: SimulatedDriver, kind: type, stream: int
 ) -> None:
@@ -219,7 +221,12 @@ def test_an_array_may_come_back_while_the_pool_is_used(driver: SimulatedDriver, 
 
 
 def test_what_is_on_a_gpu() -> None:
-    yes = [TorchTensor(np.zeros(2), requires_grad=True), CupyArray(np.zeros(2)), JaxArray(np.zeros(2)), DeviceArray(np.zeros(2))]
+    yes = [
+        TorchTensor(np.zeros(2), requires_grad=True),
+        CupyArray(np.zeros(2)),
+        JaxArray(np.zeros(2)),
+        DeviceArray(np.zeros(2)),
+    ]
     assert all(map(on_gpu, yes))
     assert not any(map(on_gpu, (np.zeros(2), np.float32(1), [1.0], None, "x", {}, np.ma.zeros(2))))
 
@@ -250,7 +257,10 @@ def test_wrong_shapes_are_refused(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("device", ["cpu", "reference"])
 def test_another_device_is_refused(rng: np.random.Generator, device: str) -> None:
-    with config.device(device), pytest.raises(DeviceError, match=rf"device '{device}' was asked for. Copy it to the host first"):
+    with (
+        config.device(device),
+        pytest.raises(DeviceError, match=rf"device '{device}' was asked for. Copy it to the host first"),
+    ):
         functional.scan(cell_of(rng), TorchTensor(made(rng, B, T, D)))
 
 
