@@ -12,8 +12,9 @@ from numba_rnn.kernels.cuda import elementwise
 from numba_rnn.kernels.cuda.toolkit import float32, float64, int32, int64, real_type, types
 
 from .sass import compiled, needs_compiler
-from .simulator import run
+from .simulator import run as run_kernel
 
+run = partial(run_kernel, races=True)
 OPERATIONS = sorted(elementwise.build_operations(np.float32))
 REALS = (np.float32, np.float64)
 FOUR, FIVE, THREE = types.UniTuple(int64, 4), types.UniTuple(int64, 5), types.UniTuple(int64, 3)
@@ -66,7 +67,9 @@ def test_folds_and_rows_compile(dtype: Any) -> None:
     for name in elementwise.FOLDS:
         out = types.boolean if name == "different" else real
         kernels.append((elementwise.build_fold(dtype, name), (vector, out[::1], THREE, FOUR, real)))
-    kernels += [(elementwise.build_gather(dtype), (matrix, i[::1], matrix, int32[::1])) for i in (int32, int64, types.uint8)]
+    kernels += [
+        (elementwise.build_gather(dtype), (matrix, i[::1], matrix, int32[::1])) for i in (int32, int64, types.uint8)
+    ]
     for kernel, signature in kernels:
         found = compiled(kernel, signature, 32, (8, 0))
         if dtype is np.float32:
@@ -117,7 +120,9 @@ def test_folds(rng: np.random.Generator, name: str) -> None:
     x = rng.integers(-2, 3, (3, 4, 5)).astype(np.float32)
     x[1, :, 2], x[2, 1, 3] = -1, np.nan
     out = np.zeros((3, 5), np.bool_ if name == "different" else np.float32)
-    fold = {"sum": partial(np.sum, axis=1), "max": partial(np.max, axis=1), "different": lambda x: (x != -1).any(1)}[name]
+    fold = {"sum": partial(np.sum, axis=1), "max": partial(np.max, axis=1), "different": lambda x: (x != -1).any(1)}[
+        name
+    ]
     run(elementwise.build_fold(np.float32, name), (1, 2), 32, (*flat(x, out), (3, 4, 5), (20, 5, 1, 0), np.float32(-1)))
     np.testing.assert_array_equal(out, fold(x))
 
@@ -128,7 +133,9 @@ def test_rows(rng: np.random.Generator, columns: int) -> None:
     gamma, beta = rng.normal(size=(2, columns)).astype(np.float32)
     e = np.exp(x - x.max(1, keepdims=True), dtype=np.float64)
     softmax = e / e.sum(1, keepdims=True)
-    normal = (x - x.mean(1, keepdims=True, dtype=np.float64)) / np.sqrt(x.var(1, keepdims=True, dtype=np.float64) + 1e-3)
+    normal = (x - x.mean(1, keepdims=True, dtype=np.float64)) / np.sqrt(
+        x.var(1, keepdims=True, dtype=np.float64) + 1e-3
+    )
     scaled = x / np.sqrt(x.var(1, keepdims=True, dtype=np.float64) + 1e-3)
     found = [np.zeros_like(x) for _ in range(4)]
     run(elementwise.build_softmax(np.float32, False), (1, 2), 32, (x, found[0]))
@@ -136,7 +143,9 @@ def test_rows(rng: np.random.Generator, columns: int) -> None:
     for centre, out in ((True, found[2]), (False, found[3])):
         kernel = elementwise.build_normalize(np.float32, centre)
         run(kernel, (1, 2), 32, (x, gamma, beta, out, np.float32(1e-3)))
-    for out, wanted in zip(found, (softmax, np.log(softmax), normal * gamma + beta, scaled * gamma + beta), strict=True):
+    for out, wanted in zip(
+        found, (softmax, np.log(softmax), normal * gamma + beta, scaled * gamma + beta), strict=True
+    ):
         np.testing.assert_allclose(out, wanted, 2e-6, 2e-6)
 
 
