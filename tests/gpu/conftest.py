@@ -18,6 +18,9 @@ from numba_rnn import config, dispatch
 from numba_rnn.kernels.cuda.presence import why_not
 
 SIMULATED = os.environ.get("NUMBA_RNN_GPU_TESTS", "") == "simulated"
+counts_memory = pytest.mark.skipif(
+    "PYTEST_XDIST_WORKER" in os.environ, reason="counts the whole GPU's memory: run it without -n"
+)
 sys.path.insert(0, str(Path(__file__).parents[2]))  # asv_bench: it has the cases and the forcing of kernels
 
 

@@ -11,7 +11,7 @@ import pytest
 from numba_rnn.kernels.backend import ScanOptions
 from numba_rnn.kernels.cuda import toolkit
 
-from .conftest import SIMULATED
+from .conftest import SIMULATED, counts_memory
 
 OPTIONS = ScanOptions(return_sequences=True)
 
@@ -65,6 +65,7 @@ def test_two_threads_at_once(hardware: None, cuda: Any, m: Any) -> None:
         raise problems[0]
 
 
+@counts_memory
 def test_memory_does_not_grow(hardware: None, cuda: Any, m: Any) -> None:
     calls = [
         run_of(cuda, m, m.data.Cell(name, "float32", 24, H), 4, T)
