@@ -75,6 +75,7 @@ R cuStreamDestroy_v2(Handle s UNUSED) { return 0; }
 R cuStreamSynchronize(Handle s UNUSED) { waits++; return 0; }
 R cuStreamQuery(Handle s UNUSED) { return 0; }
 R cuStreamWaitEvent(Handle s UNUSED, Handle e UNUSED, unsigned f UNUSED) { return 0; }
+R cuStreamGetCtx(Handle s UNUSED, Handle *c) { *c = context; return 0; }
 R cuStreamIsCapturing(Handle s UNUSED, int *c) { *c = 0; return 0; }
 R cuEventCreate(Handle *e, unsigned f UNUSED) { *e = named(); return 0; }
 R cuEventDestroy_v2(Handle e UNUSED) { return 0; }

@@ -71,19 +71,14 @@ def cell_of(name: str, D: int, H: int) -> functional.Cell:
 
 
 def scans(kind: str) -> dict[str, Any] | None:
-    """Every cell by one kind of kernel, with a mask and without: what was planned, what was launched, what a second call costs."""
+    """Two cells by one kind of kernel, with a mask and without: what was planned, what was launched, what a second call costs."""
     from asv_bench.gpu.kinds import kinds
 
     if (planner := kinds().get(kind)) is None:
         return None
     backend, out = CUDA(), {}
-    for name in sorted(CELLS):
-        for D, H, B, T, precision in (
-            (8, 20, 3, 5, "fp32"),
-            (16, 64, 9, 4, "bf16"),
-            (16, 512, 2, 4, "fp32"),
-            (16, 256, 8, 4, "tf32"),
-        ):
+    for name in ("lstm", "gru_reset_before"):
+        for D, H, B, T, precision in ((8, 20, 3, 5, "fp32"), (16, 160, 2, 4, "fp32"), (16, 64, 8, 4, "bf16")):
             cell = cell_of(name, D, H)
             size = machine.size_of(cell.recurrence, 1, D, H)
             launch = planner(size, plan.Call(B, T, precision), backend.driver.device)
