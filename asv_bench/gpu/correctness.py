@@ -82,7 +82,7 @@ def jobs(bench: Bench) -> list[Job]:
     names, every = list(CELLS), list(kinds())
     if bench.simulated:
         for kind, name, (B, T, D, H) in itertools.product(every, names, TINY):
-            add(kind, Cell(name, "float32", D, H, N=2, seed=1), (B, T), "fp32", FEW, steps=2)
+            add(kind, Cell(name, "float32", D, H, N=2, seed=1), (B, T), "fp32", FEW // 2, steps=2)
         return out
     shapes = (SMALL[2], LARGE[2]) if bench.quick else SMALL + LARGE + HUGE
     for (B, T, D, H), kind, name in itertools.product(shapes, every, names):

@@ -33,7 +33,7 @@ def test_against_the_oracle(bench: Any, m: Any, kind: str, name: str, dtype: str
     refused = []
     for N, (B, T, D, H) in itertools.product((1, 2), SHAPES):
         cell = m.data.Cell(name, dtype, D, H, N)
-        calls = m.correctness.drawn(6 if SIMULATED else 88 if H < 300 else 12, seed=H)
+        calls = m.correctness.drawn(3 if SIMULATED else 88 if H < 300 else 12, seed=H)
         row = m.correctness.check(bench, kind, cell, B, T, "fp32", calls, None if N == 1 else max(1, T // 2))
         assert "wrong" not in row, (B, T, D, H, N, row)
         refused += [row["refused"]] if "refused" in row else []
@@ -46,7 +46,14 @@ def test_against_the_oracle(bench: Any, m: Any, kind: str, name: str, dtype: str
 def test_less_precise_within_their_bounds(bench: Any, m: Any, name: str, precision: str) -> None:
     for kind, (B, T, D, H) in itertools.product(m.kinds.kinds(), SHAPES):
         row = m.correctness.check(
-            bench, kind, m.data.Cell(name, "float32", D, H), B, T, precision, m.correctness.drawn(6, 1), None
+            bench,
+            kind,
+            m.data.Cell(name, "float32", D, H),
+            B,
+            T,
+            precision,
+            m.correctness.drawn(2 if SIMULATED else 6, 1),
+            None,
         )
         assert "wrong" not in row, (kind, B, T, D, H, row)
 
