@@ -84,12 +84,16 @@ def place(like: Any) -> Any:
     Raises:
         DeviceError: another device was asked for, or the GPU cannot be used.
     """
+    remedy = (
+        "Copy it to the host first: `x.cpu().numpy()` with PyTorch, `x.get()` with CuPy, `numpy.asarray(x)` with JAX, "
+        "`x.copy_to_host()` with numba."
+    )
     if settings.device not in ("auto", "cuda"):
-        raise DeviceError(
-            f"The data lies on a GPU, and device {settings.device!r} was asked for. Copy it to the host first: `x.cpu().numpy()` "
-            "with PyTorch, `x.get()` with CuPy, `numpy.asarray(x)` with JAX, `x.copy_to_host()` with numba."
-        )
-    backend = get("cuda")
+        raise DeviceError(f"The data lies on a GPU, and device {settings.device!r} was asked for. {remedy}")
+    try:
+        backend = get("cuda")
+    except DeviceError as error:
+        raise DeviceError(f"The data lies on a GPU. {error} {remedy}") from None
     from numba_rnn.kernels.cuda.place import Place
 
     return Place(backend, like)

@@ -5,6 +5,7 @@ Source: dmlc/dlpack, `dlpack.h` 1.0, and "Python Specification for DLPack" (arra
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 from dataclasses import dataclass
 from typing import Any
@@ -122,6 +123,16 @@ def _destroy(capsule: int) -> None:
     for name in FORMS:
         if _is_valid_at(capsule, name):
             _kept.pop(_pointer_at(capsule, name), None)
+
+
+@atexit.register
+def _leave() -> None:
+    """Whoever still has an array when Python ends gives it back when no Python can be called any more: it is left where it is."""
+    nothing = ctypes.cast(ctypes.CDLL(None).abs, _Deleter)  # takes a number, and does nothing with it
+    for managed, *_ in _kept.values():
+        managed.deleter = nothing
+    for one in (_kept, _delete, _destroy):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(one))
 
 
 class Export:

@@ -148,8 +148,11 @@ def packed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def on_gpu(x: Any) -> bool:
-    """Whether it is some library's array in the memory of an NVIDIA GPU, or one of these."""
-    if isinstance(x, np.ndarray):
+    """Whether it is some library's array in the memory of an NVIDIA GPU, or one of these.
+
+    TensorFlow's tensors are not counted: they become NumPy arrays by themselves wherever one is wanted.
+    """
+    if isinstance(x, np.ndarray) or type(x).__module__.startswith("tensorflow."):
         return False
     try:
         device = getattr(x, "__dlpack_device__", None)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numba_rnn import config, functional
+from numba_rnn import config, dispatch, functional
 from numba_rnn.cells import GRU, LSTM
 from numba_rnn.errors import DeviceError, DTypeError, ShapeError
 from numba_rnn.functional import ScanOptions
@@ -260,6 +260,17 @@ def test_another_device_is_refused(rng: np.random.Generator, device: str) -> Non
     with (
         config.device(device),
         pytest.raises(DeviceError, match=rf"device '{device}' was asked for. Copy it to the host first"),
+    ):
+        functional.scan(cell_of(rng), TorchTensor(made(rng, B, T, D)))
+
+
+def test_a_gpu_that_cannot_be_used_is_refused(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> Any:
+        raise DeviceError(f"Device {name!r} cannot be used: it is not there.")
+
+    monkeypatch.setattr(dispatch, "get", missing)
+    with pytest.raises(
+        DeviceError, match=r"The data lies on a GPU. Device 'cuda' cannot be used: it is not there. Copy it"
     ):
         functional.scan(cell_of(rng), TorchTensor(made(rng, B, T, D)))
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import weakref
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,7 @@ from numba_rnn.errors import DTypeError
 from numba_rnn.kernels.cuda import dlpack
 from numba_rnn.kernels.cuda.dlpack import Export, read
 
-CPU = 1, 0
+CPU, ROOT = (1, 0), Path(__file__).parents[3]
 VERSIONS = (None, (1, 0))
 
 
@@ -101,6 +104,19 @@ def test_a_consumer_tells_its_stream() -> None:
     for wrong in ({"copy": True}, {"dl_device": (1, 0)}):
         with pytest.raises(BufferError, match="lent as it is"):
             made.__dlpack__(**wrong)
+
+
+def test_what_is_still_lent_when_python_ends_does_no_harm() -> None:
+    program = """
+import sys
+import numpy as np
+from numba_rnn.kernels.cuda.dlpack import Export
+own = np.arange(6.0)
+lent = Export(own, own.__array_interface__["data"][0], own.shape, own.dtype, (1, 0), lambda stream: None)
+sys.last_of_all = np.from_dlpack(lent)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.oracle
