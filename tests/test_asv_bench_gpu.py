@@ -238,6 +238,7 @@ def serve(pipe: Any, name: str, quick: bool) -> None:
 
 def test_a_job_that_dies_or_hangs_costs_itself_only(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu.runner, "serve", serve)
+    monkeypatch.setattr(gpu.runner.os, "environ", dict(os.environ))
     monkeypatch.setattr(gpu.runner.os, "cpu_count", lambda: 4)
     words = ["a", "die", "b", "raise", "c", "hang", "d", "die alone", "e"]
     jobs = [gpu.section.Job(word, {"what": word}, "one" if n < 5 else word) for n, word in enumerate(words)]
@@ -256,6 +257,7 @@ def test_a_job_that_dies_or_hangs_costs_itself_only(gpu: Any, monkeypatch: pytes
 
 def test_what_is_not_reached_is_named(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu.runner, "serve", serve)
+    monkeypatch.setattr(gpu.runner.os, "environ", dict(os.environ))
     jobs = [gpu.section.Job(word, {"what": word}, "one") for word in ("hang", "never")]
     section = gpu.section.Section("odd", "Odd", 0, patience=60, processes=1, jobs=lambda bench: jobs, run=work)
     rows: list[Any] = []

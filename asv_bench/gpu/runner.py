@@ -122,6 +122,8 @@ class Pool:
         for job in jobs:
             together.setdefault(job.group, deque()).append(job)
         self.groups.extend(together.values())
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ.setdefault(name, "1")  # for the oracles of many processes, each on all cores
         count = max(1, min(self.section.processes, len(self.groups), (os.cpu_count() or 2) - 1))
         self.members = [Member(self.section, self.quick) for _ in range(count)]
         try:
