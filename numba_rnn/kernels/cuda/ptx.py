@@ -1,6 +1,7 @@
 """Single PTX instructions as device functions: what `cuda.jit` has no words for.
 
-Arrays are addressed by `address` (64 bits, global memory) and `shared_address` (32 bits, shared memory); adding a number adds bytes.
+Arrays are addressed by `address` (64 bits, global memory) and `shared_address` (32 bits, shared memory):
+adding a number adds bytes.
 Source: NVIDIA, "Parallel Thread Execution ISA", 9.0, whose names these are.
 """
 
@@ -9,9 +10,11 @@ import inspect
 from numba_rnn.kernels.cuda.toolkit import TypingError, cgutils, intrinsic, ir, types
 
 __all__ = [
-    "LOAD", "LOAD_VECTOR_SHARED", "STORE", "STORE_SHARED", "address", "advance", "bits_of", "cluster_arrive", "cluster_rank", "cluster_size", "cluster_wait", "cooperative", "exp2", "fence_barriers",
-    "float_of", "barrier_expect", "barrier_init", "barrier_reached", "load4", "load4_relaxed", "load4_shared", "load_byte", "load_relaxed",
-    "map_shared", "mma_bf16", "mma_tf32", "pack_bf16", "reciprocal", "shared_address", "store4_remote", "store4_shared",
+    "address", "advance", "barrier_expect", "barrier_init", "barrier_reached", "bits_of", "cluster_arrive",
+    "cluster_rank", "cluster_size", "cluster_wait", "cooperative", "exp2", "fence_barriers", "float_of",
+    "load2_float64_shared", "load4", "load4_relaxed", "load4_shared", "load_byte", "load_float32", "load_float64",
+    "load_relaxed", "map_shared", "mma_bf16", "mma_tf32", "once32", "once64", "pack_bf16", "reciprocal", "shared_address",
+    "store4_remote", "store4_shared", "store_float32", "store_float32_shared", "store_float64", "store_float64_shared",
     "store_relaxed", "to_tf32",
 ]  # fmt: skip
 
@@ -100,7 +103,7 @@ float_of = instruction("mov.b32 $0, $1;", [F32], [U32])
 to_tf32 = instruction("cvt.rna.tf32.f32 $0, $1;", [U32], [F32])
 pack_bf16 = instruction("cvt.rn.bf16x2.f32 $0, $1, $2;", [U32], [F32, F32])  # (high, low)
 
-# Tensor cores: d (16, 8) = a b + c, spread over the 32 lanes of a warp; a (16, 8) and b (8, 8) in tf32, (16, 16) and (16, 8) in bf16.
+# Tensor cores: d (16, 8) = a b + c, spread over a warp's lanes; a (16, 8) and b (8, 8) in tf32, (16, 16) and (16, 8) in bf16.
 _MMA = "{$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};"
 mma_tf32 = instruction(
     "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 " + _MMA, [F32] * 4, [U32] * 6 + [F32] * 4, effect=True, convergent=True
@@ -112,30 +115,23 @@ mma_bf16 = instruction(
 # Where something stands after `count` strides, of bytes and perhaps negative: (count, stride, address).
 advance = instruction("mad.wide.s32 $0, $1, $2, $3;", [U64], [I32, I32, U64])
 
-# What the compiler shall not compute again wherever it is used.
+# What the compiler shall compute once and not again wherever it is used.
 once32 = instruction("mov.b32 $0, $1;", [I32], [I32], effect=True)
 once64 = instruction("mov.b64 $0, $1;", [U64], [U64], effect=True)
 
-# One number, by the type of it. Loads go through the read-only cache: of what nobody writes while the kernel runs.
-LOAD = {
-    F32: instruction("ld.global.nc.f32 $0, [$1];", [F32], [U64]),
-    F64: instruction("ld.global.nc.f64 $0, [$1];", [F64], [U64]),
-}
-STORE = {
-    F32: instruction("st.global.f32 [$0], $1;", [], [U64, F32], memory=True),
-    F64: instruction("st.global.f64 [$0], $1;", [], [U64, F64], memory=True),
-}
-STORE_SHARED = {
-    F32: instruction("st.shared.f32 [$0], $1;", [], [U32, F32], memory=True),
-    F64: instruction("st.shared.f64 [$0], $1;", [], [U32, F64], memory=True),
-}
+# One number. Loads from global memory go through the read-only cache: of what nobody writes while the kernel runs.
 load_byte = instruction("ld.global.nc.u8 $0, [$1];", [U32], [U64])
+load_float32 = instruction("ld.global.nc.f32 $0, [$1];", [F32], [U64])
+load_float64 = instruction("ld.global.nc.f64 $0, [$1];", [F64], [U64])
+store_float32 = instruction("st.global.f32 [$0], $1;", [], [U64, F32], memory=True)
+store_float64 = instruction("st.global.f64 [$0], $1;", [], [U64, F64], memory=True)
+store_float32_shared = instruction("st.shared.f32 [$0], $1;", [], [U32, F32], memory=True)
+store_float64_shared = instruction("st.shared.f64 [$0], $1;", [], [U32, F64], memory=True)
 
 # Four words at once, 16-byte aligned; `load4` through the read-only cache: of what nobody writes while the kernel runs.
 load4 = instruction("ld.global.nc.v4.f32 {$0,$1,$2,$3}, [$4];", [F32] * 4, [U64])
 load4_shared = instruction("ld.shared.v4.f32 {$0,$1,$2,$3}, [$4];", [F32] * 4, [U32], memory=True)
-load2_shared = instruction("ld.shared.v2.f64 {$0,$1}, [$2];", [F64] * 2, [U32], memory=True)
-LOAD_VECTOR_SHARED = {F32: load4_shared, F64: load2_shared}  # 16 bytes
+load2_float64_shared = instruction("ld.shared.v2.f64 {$0,$1}, [$2];", [F64] * 2, [U32], memory=True)
 store4_shared = instruction("st.shared.v4.f32 [$0], {$1,$2,$3,$4};", [], [U32] + [F32] * 4, memory=True)
 
 # Words that another block writes while this one waits for them. Relaxed: each word is whole, nothing is said about any other.
@@ -156,13 +152,14 @@ barrier_reached = instruction(  # (barrier, parity): 1 once the phase of that pa
 )  # fmt: skip
 fence_barriers = instruction("fence.mbarrier_init.release.cluster;", [], [], memory=True)
 store4_remote = instruction(  # (where, barrier, 4 words), both addresses from `map_shared`
-    "st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [$0], {$2,$3,$4,$5}, [$1];", [], [U32, U32] + [F32] * 4, memory=True
+    "st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [$0], {$2,$3,$4,$5}, [$1];", [], [U32] * 2 + [F32] * 4,
+    memory=True,
 )  # fmt: skip
 
 
 @intrinsic
 def cooperative(typing_context):
-    """In a kernel: launch it cooperatively, all blocks at once or not at all. Without `cg.this_grid`, whose call spills registers."""
+    """In a kernel: launch it cooperatively, all blocks at once or not at all; `cg.this_grid` is a call, which spills registers."""
 
     def generate(context, builder, signature, arguments):
         context.active_code_library.use_cooperative = True
