@@ -43,14 +43,23 @@ def build_scan_block(real, G, first, S, E, H, rows, lanes, update, gate, act, re
     add_up = build_add_up(lanes, rows)
 
     @device_function
-    def multiply(acc, begin, end, w, h_at, offset):
-        """Add to the gates' sums what this lane's part of h gives; row j is that of the sequence h_at[j] is."""
+    def multiply_row(acc, j, begin, end, w, h_at, offset):
+        """Add to the gates' sums of the sequence that h_at[j] is what this lane's part of h gives."""
         for k in range(0, width, vector):
-            for j in range(rows):
-                q = load_vector(h_at[j] + uint32(offset + k * item))
-                for v in range(vector):
-                    for g in range(begin, end):
-                        acc[j, g] = cuda.fma(w[k + v, g], q[v], acc[j, g])
+            q = load_vector(h_at[j] + uint32(offset + k * item))
+            for v in range(vector):
+                for g in range(begin, end):
+                    acc[j, g] = cuda.fma(w[k + v, g], q[v], acc[j, g])
+
+    @device_function
+    def multiply(acc, begin, end, w, h_at, offset):
+        """The gates' sums, of `mine` in row 0. Not a loop over the rows: the compiler would not unroll so large a one."""
+        multiply_row(acc, 0, begin, end, w, h_at, offset)
+        if rows > 1:
+            multiply_row(acc, 1, begin, end, w, h_at, offset)
+        if rows > 2:
+            multiply_row(acc, 2, begin, end, w, h_at, offset)
+            multiply_row(acc, 3, begin, end, w, h_at, offset)
         add_up(acc, begin, end)
 
     @device_function
