@@ -13,7 +13,8 @@ Source of the idea of weights that stay in registers: G. Diamos et al., "Persist
 """
 
 from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
-from numba_rnn.kernels.cuda.lanes import build_add_up
+from numba_rnn.kernels.cuda.cuts import MOST_ROWS, WARPS, lane_units, slice_width
+from numba_rnn.kernels.cuda.lanes import WARP, build_add_up
 from numba_rnn.kernels.cuda.ptx import (
     address,
     bits_of,
@@ -33,24 +34,11 @@ from numba_rnn.kernels.cuda.ptx import (
 from numba_rnn.kernels.cuda.scan import MASKED, output_at, time_of
 from numba_rnn.kernels.cuda.toolkit import cuda, device_function, float32, int32, types, uint32, uint64
 
-__all__ = ["MOST_ROWS", "MOST_WAITS", "WARPS", "build_scan_grid", "lane_units", "publish", "slice_width"]
+__all__ = ["MOST_WAITS", "build_scan_grid", "publish"]
 
-WARPS = 8  # of a block
-MOST_ROWS = 16  # sequences whose states a block keeps
 NOT_YET = 0xFFFFFFFF  # what no cell returns
 NAN = 0x7FC00000  # what is stored in its place
 MOST_WAITS = 1 << 20  # reads of a word: a kernel that hangs holds the GPU
-
-
-def lane_units(G):
-    """Units of a lane: about four columns, so that a word of h that a lane loads is used four times."""
-    return max(1, 4 // G)
-
-
-def slice_width(H, G, units):
-    """Words of h that a warp multiplies: a multiple of what its lanes load at once."""
-    step = 4 * WARPS * (32 * lane_units(G) // units)
-    return -(-H // step) * step // WARPS
 
 
 @device_function
@@ -119,18 +107,23 @@ def build_scan_grid(real, G, first, S, E, H, units, rows, update, gate, act, rec
         words = cuda.local.array((rows, loads, 4), uint32)
         for b in range(rows):  # all loads are under way before one is waited for
             for v in range(loads):
+                for j in range(4):
+                    words[b, v, j] = uint32(0)
                 if b < count and here[v]:
                     load_words(words[b, v], at + uint64((b * padded + 128 * v) * item))
         for b in range(rows):
             for v in range(loads):
-                if b < count and here[v]:
+                if b < count:
                     waits = patience
-                    while incomplete(words[b, v]) and waits > 0:
-                        load_words(words[b, v], at + uint64((b * padded + 128 * v) * item))
+                    # The whole warp waits for each lane's words, so that its lanes stay together.
+                    while cuda.any_sync(WARP, incomplete(words[b, v])) and waits > 0:
+                        if here[v]:
+                            load_words(words[b, v], at + uint64((b * padded + 128 * v) * item))
                         waits = int32(waits - 1)
                     if waits == 0:
                         patience = waits
-                    store_words(h_at + uint32((b * width + 128 * v) * item), words[b, v])
+                    if here[v]:
+                        store_words(h_at + uint32((b * width + 128 * v) * item), words[b, v])
         cuda.syncwarp()
         return patience
 
