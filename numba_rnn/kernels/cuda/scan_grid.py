@@ -71,11 +71,11 @@ def store_words(at, words):
 def build_scan_grid(real, G, first, S, E, H, units, rows, update, gate, act, rec):
     """The kernel of a cell with H units; grid (ceil(H in whole fours / units), N), 32 * WARPS threads, B <= MOST_ROWS. See `scan`.
 
-    work (N, n + 1, B, H in whole fours): h before every step, and after the last. Sequences run `rows` at a time, one such tile after
-    another: while one waits for its h, the tiles after it give the block something to do. A block has `units` units, a power of two,
-    at least `lane_units(G)`.
+    work (N, n + 1, B in whole tiles, H in whole fours): h before every step, and after the last. Sequences run `rows` at a time, one
+    such tile after another: while one waits for its h, the tiles after it give the block something to do. A block has `units` units,
+    a power of two and a multiple of `lane_units(G)`.
 
-    Each warp multiplies a slice of h, which it brings in itself, and each of its lanes the columns of `lane_units` units with every
+    Each warp multiplies a slice of h, which it brings in itself; each of its lanes multiplies the columns of some units by every
     so manieth vector of the slice; shuffles, then shared memory add up. A thread for each unit and sequence of a tile does the rest.
     """
     assert first == G  # a cell with two phases would wait twice a step
