@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["MOST_ROWS", "WARPS", "grid_registers", "grid_shared", "lane_units", "lane_width", "registers", "slice_pitch", "slice_width"]
+__all__ = [
+    "MOST_ROWS",
+    "WARPS",
+    "grid_registers",
+    "grid_shared",
+    "lane_units",
+    "lane_width",
+    "registers",
+    "slice_pitch",
+    "slice_width",
+]
 
 WARPS = 8  # of a block of the grid kernel
 MOST_ROWS = 16  # sequences whose states such a block keeps

@@ -13,7 +13,7 @@ __all__ = [
     "address", "advance", "barrier_expect", "barrier_init", "barrier_reached", "bits_of", "cluster_arrive",
     "cluster_rank", "cluster_size", "cluster_wait", "cooperative", "exp2", "fence_barriers", "float_of",
     "load2_float64_shared", "load4", "load4_relaxed", "load4_shared", "load_byte", "load_float32", "load_float64",
-    "load_relaxed", "map_shared", "mma_bf16", "mma_tf32", "once32", "once64", "pack_bf16", "reciprocal", "shared_address",
+    "load_relaxed", "map_shared", "mma_bf16", "mma_tf32", "once32", "once64", "pack_bf16", "read_float32", "read_float64", "reciprocal", "shared_address",
     "store4_remote", "store4_shared", "store_float32", "store_float32_shared", "store_float64", "store_float64_shared",
     "store_relaxed", "to_tf32",
 ]  # fmt: skip
@@ -123,6 +123,8 @@ once64 = instruction("mov.b64 $0, $1;", [U64], [U64], effect=True)
 load_byte = instruction("ld.global.nc.u8 $0, [$1];", [U32], [U64])
 load_float32 = instruction("ld.global.nc.f32 $0, [$1];", [F32], [U64])
 load_float64 = instruction("ld.global.nc.f64 $0, [$1];", [F64], [U64])
+read_float32 = instruction("ld.global.f32 $0, [$1];", [F32], [U64], memory=True)  # of what this block writes
+read_float64 = instruction("ld.global.f64 $0, [$1];", [F64], [U64], memory=True)
 store_float32 = instruction("st.global.f32 [$0], $1;", [], [U64, F32], memory=True)
 store_float64 = instruction("st.global.f64 [$0], $1;", [], [U64, F64], memory=True)
 store_float32_shared = instruction("st.shared.f32 [$0], $1;", [], [U32, F32], memory=True)

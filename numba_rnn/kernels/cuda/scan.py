@@ -20,7 +20,9 @@ So a long sequence can run as several calls, which is why `y` is read too: a mas
 """
 
 from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
-from numba_rnn.kernels.cuda.toolkit import cuda, device_function
+from numba_rnn.kernels.cuda.access import ACCESS
+from numba_rnn.kernels.cuda.ptx import address
+from numba_rnn.kernels.cuda.toolkit import cuda, device_function, uint64
 
 __all__ = ["MASKED", "build_scan", "output_at", "time_of"]
 
@@ -53,7 +55,36 @@ def build_scan(real, G, first, S, E, rows, update, gate, act, rec):
         update, gate, act, rec: device functions, the cell's and its activations.
     """
     zero = real(0)
+    item, load, read, _, _, _ = ACCESS[real]
     parameters = max(1, E)  # an array cannot be empty
+
+    @device_function
+    def multiply(acc, begin, end, w_at, h_at, H):
+        """Add h U to the sums of gates, h_at[r] being where the r-th h begins and w_at where a unit's column of U does.
+
+        Four rows of U at once, so that many loads are under way before one of them is waited for.
+        """
+        column = uint64(H * item)  # bytes from one gate's column to the next
+        w_at = w_at + uint64(begin) * column
+        done = uint64(0)
+        for _ in range(H // 4):
+            for j in range(4):
+                multiply_row(acc, begin, end, w_at, h_at, done + uint64(j * item), column)
+                w_at = w_at + uint64(G) * column
+            done = done + uint64(4 * item)
+        for _ in range(H % 4):
+            multiply_row(acc, begin, end, w_at, h_at, done, column)
+            w_at, done = w_at + uint64(G) * column, done + uint64(item)
+
+    @device_function
+    def multiply_row(acc, begin, end, w_at, h_at, done, column):
+        """Add what one number of each h gives."""
+        for r in range(rows):
+            hv = read(h_at[r] + done)
+            at = w_at
+            for g in range(begin, end):
+                acc[r, g] = cuda.fma(load(at), hv, acc[r, g])
+                at = at + column
 
     def scan(xw, mask, recurrent, biases, extra, states, y, work, error, start, T, flags):
         cell = cuda.blockIdx.y
@@ -66,6 +97,10 @@ def build_scan(real, G, first, S, E, rows, update, gate, act, rec):
         rv = cuda.local.array(G, real)
         sv = cuda.local.array(S, real)
         pv = cuda.local.array(parameters, real)
+        h_at = cuda.local.array(rows, uint64)
+        gated_at = cuda.local.array(rows, uint64)
+        for r in range(rows):
+            gated_at[r] = address(work, (2, cell, min(row0 + r, B - 1), 0))
         for u in range(thread, H, threads):
             for r in range(rows):
                 if row0 + r < B:
@@ -76,16 +111,14 @@ def build_scan(real, G, first, S, E, rows, update, gate, act, rec):
             now = i & 1
             t = time_of(start + i, T, backwards)
             at = n - 1 - i if backwards else i
+            for r in range(rows):
+                h_at[r] = address(work, (now, cell, min(row0 + r, B - 1), 0))
             if first < G:
                 for u in range(thread, H, threads):
                     for r in range(rows):
                         for g in range(first):
                             acc[r, g] = biases[cell, 1, g * H + u]
-                    for k in range(H):
-                        for g in range(first):
-                            w = recurrent[cell, k, g * H + u]
-                            for r in range(rows):
-                                acc[r, g] = cuda.fma(w, work[now, cell, min(row0 + r, B - 1), k], acc[r, g])
+                    multiply(acc, 0, first, address(recurrent, (cell, 0, u)), h_at, H)
                     for e in range(E):
                         pv[e] = extra[cell, e, u]
                     for r in range(rows):
@@ -104,12 +137,8 @@ def build_scan(real, G, first, S, E, rows, update, gate, act, rec):
                 for r in range(rows):
                     for g in range(G):
                         acc[r, g] = biases[cell, 1, g * H + u]
-                for k in range(H):
-                    for g in range(G):
-                        w = recurrent[cell, k, g * H + u]
-                        source = now if g < first else 2
-                        for r in range(rows):
-                            acc[r, g] = cuda.fma(w, work[source, cell, min(row0 + r, B - 1), k], acc[r, g])
+                multiply(acc, 0, first, address(recurrent, (cell, 0, u)), h_at, H)
+                multiply(acc, first, G, address(recurrent, (cell, 0, u)), gated_at, H)
                 for e in range(E):
                     pv[e] = extra[cell, e, u]
                 for r in range(rows):

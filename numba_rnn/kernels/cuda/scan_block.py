@@ -27,7 +27,7 @@ def build_scan_block(real, G, first, S, E, H, rows, lanes, update, gate, act, re
     `rows` and `lanes` are powers of two, rows <= lanes <= 4.
     """
     zero = real(0)
-    item, load, store, load_vector, store_shared = ACCESS[real]
+    item, load, _, store, load_vector, store_shared = ACCESS[real]
     vector = 16 // item
     parameters = max(1, E)  # an array cannot be empty
     width = lane_width(H, lanes, item)

@@ -4,10 +4,10 @@ Every block owns a few units and holds their columns of the recurrent weights in
 second-level cache without any barrier between them: `work` begins as all ones in every bit, a NaN that no cell returns, every word
 of it is written once in a launch, and whoever needs a word reads it again and again until it is another.
 
-So each word is its own flag, and relaxed loads and stores are enough. What makes others wait for acquire and release, a flag that
-says that other words have come, is not here: a word that has come is all that its reader takes from it. A load of four words may
-see any of them come without the others; each is looked at. Nobody reads a word that is used a second time, since every step has
-a place of its own; and that what is not volatile was cached before does not matter, since relaxed loads go to where all blocks meet.
+So each word is its own flag, and relaxed loads and stores are enough. What would make others need acquire and release, a flag that
+says that other words have come, is not here: a reader takes from a word that has come nothing but that word. A load of four words
+may see any of them without the others, so each is looked at. No word is used a second time, since every step has a place of its
+own. And relaxed loads go to where all blocks meet, past what a multiprocessor may have cached.
 
 Source of the idea of weights that stay in registers: G. Diamos et al., "Persistent RNNs: Stashing Recurrent Weights On-Chip", 2016.
 """
@@ -71,12 +71,12 @@ def store_words(at, words):
 def build_scan_grid(real, G, first, S, E, H, units, rows, update, gate, act, rec):
     """The kernel of a cell with H units; grid (ceil(H in whole fours / units), N), 32 * WARPS threads, B <= MOST_ROWS. See `scan`.
 
-    work (N, n + 1, B, H in whole fours): h before every step, and after the last. Sequences run `rows` at a time, one such tile after
-    another: while one waits for its h, the tiles after it give the block something to do. A block has `units` units, a power of two,
-    at least `lane_units(G)`.
+    work (N, n + 1, B in whole tiles, H in whole fours): h before every step, and after the last. Sequences run `rows` at a time,
+    one such tile after another: while one waits for its h, the tiles after it give the block something to do. A block has `units`
+    units, a power of two and a multiple of `lane_units(G)`.
 
-    Each warp multiplies a slice of h, which it brings in itself, and each of its lanes the columns of `lane_units` units with every
-    so manieth vector of the slice; shuffles, then shared memory add up. A thread for each unit and sequence of a tile does the rest.
+    Each warp multiplies a slice of h, which it brings in itself; each of its lanes multiplies the columns of some units by every so
+    manieth vector of the slice; shuffles, then shared memory add up. A thread for each unit and sequence of a tile does the rest.
     """
     assert first == G  # a cell with two phases would wait twice a step
     zero = float32(0)

@@ -111,6 +111,8 @@ def test_a_sequence_is_summed_the_same_way_however_many_there_are():
             assert len({launch.parameters[2] for launch in found if launch.kernel == "block"}) <= 1
 
 
-@pytest.mark.parametrize(("threads", "most"), [(32, 255), (128, 255), (256, 255), (257, 168), (384, 168), (385, 128), (512, 128), (1024, 64)])
+@pytest.mark.parametrize(
+    ("threads", "most"), [(32, 255), (128, 255), (256, 255), (257, 168), (384, 168), (385, 128), (512, 128), (1024, 64)]
+)
 def test_registers(threads, most):
     assert registers(threads) == most

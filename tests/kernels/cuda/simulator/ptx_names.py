@@ -166,6 +166,23 @@ class Ptx:
         """One."""
         return self.load(address, np.float64)
 
+    def read(self, address: int, kind: Any) -> Any:
+        """A number of global memory that others may write."""
+        size = np.dtype(kind).itemsize
+        region, _ = self.memory.find(address, size)
+        if self.races is not None:
+            self.races.read(address)
+        first = int(address) - region.start
+        return region.bytes[first : first + size].view(kind)[0]
+
+    def read_float32(self, address: int) -> Any:
+        """One."""
+        return self.read(address, np.float32)
+
+    def read_float64(self, address: int) -> Any:
+        """One."""
+        return self.read(address, np.float64)
+
     def store_float32(self, address: int, value: Any) -> None:
         """Into global memory."""
         region, i = self.memory.find(address, 4)
