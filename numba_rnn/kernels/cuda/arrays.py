@@ -106,8 +106,8 @@ def _from_interface(x: Any, kind: str, place: Any) -> Found:
     stream = caller_stream(x) if kind else said.get("stream")
     if stream is not None and stream != int(place.stream):
         place.driver.order(place.driver.external(stream), place.stream)
-    shape, strides = tuple(said["shape"]), said.get("strides")
-    steps = packed(shape) if strides is None else tuple(s // dtype.itemsize for s in strides)
+    shape, strides = tuple(map(int, said["shape"])), said.get("strides")
+    steps = packed(shape) if strides is None else tuple(int(s) // dtype.itemsize for s in strides)
     return Found(said["data"][0], shape, steps, dtype, x)
 
 

@@ -91,6 +91,13 @@ class Place:
             self.driver.fill(made.array, 0, self.stream)
         return made
 
+    def number(self, value: float, dtype: Any) -> Strided:
+        """An array () of this number."""
+        made = Strided(
+            self, Memory(self.backend.pool(self.stream).take((1,), dtype), self.backend.pool(self.stream)), ()
+        )
+        return self.map("number", made, out=made, numbers=(value,))
+
     def packed(self, x: Strided) -> Strided:
         """The same elements one after another, copied if they are not."""
         return x if x.is_packed else self.map("copy", x)

@@ -53,8 +53,8 @@ class Strided:
         offset: int = 0,
     ) -> None:
         self.place, self.memory, self.offset = place, memory, offset
-        self.shape = tuple(int(n) for n in shape)
-        self.strides = packed(self.shape) if strides is None else tuple(int(n) for n in strides)
+        self.shape = shape
+        self.strides = packed(shape) if strides is None else strides
         self.mask: Strided | None = None
 
     @property
@@ -107,6 +107,13 @@ class Strided:
         shape = (*self.shape[:axis], stop - start, *self.shape[axis + 1 :])
         return self.view(shape, self.strides, start * self.strides[axis])
 
+    def sliced(self, axis: int, places: slice) -> Strided:
+        """A slice along an axis, of any step."""
+        along = range(self.shape[axis])[places]
+        strides = tuple(s * along.step if a == axis else s for a, s in enumerate(self.strides))
+        shape = (*self.shape[:axis], len(along), *self.shape[axis + 1 :])
+        return self.view(shape, strides, along.start * self.strides[axis] if len(along) else 0)
+
     def at(self, axis: int, index: int) -> Strided:
         """One place of an axis, which is then gone."""
         one = self.part(axis, index, index + 1)
@@ -152,7 +159,7 @@ def on_gpu(x: Any) -> bool:
 
     TensorFlow's tensors are not counted: they become NumPy arrays by themselves wherever one is wanted.
     """
-    if isinstance(x, np.ndarray) or type(x).__module__.startswith("tensorflow."):
+    if isinstance(x, (np.ndarray, float, int)) or type(x).__module__.startswith("tensorflow."):
         return False
     try:
         device = getattr(x, "__dlpack_device__", None)
