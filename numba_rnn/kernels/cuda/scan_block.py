@@ -1,148 +1,185 @@
 """The kernel for small cells: a block runs a few sequences whole, the recurrent weights in its registers. It names no cell.
 
-Four lanes serve a unit: each multiplies a quarter of h by the weights that it holds, two shuffles add the quarters up, and then
-all four know the unit's gates and go on alike. h lies in shared memory twice, before the step and after it, so that one barrier a
-step is enough; a cell with two phases needs one more.
+One, two or four lanes serve a unit: each multiplies its part of h by the weights that it holds, and shuffles add the parts up. Of
+several sequences each is then one lane's, so that all lanes have gates to compute. h lies in shared memory twice, before the step
+and after it, so that one barrier a step is enough; a cell with two phases needs one more, and what it multiplies a third place.
+
+What a step takes is its latency, so all that does not depend on h is off the way: input and mask are loaded steps ahead, the
+biases come in where they cost nothing or before h does.
 """
 
-from numba_rnn.kernels.backend import BACKWARDS, ZERO_MASKED
+from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
+from numba_rnn.kernels.cuda.access import ACCESS
+from numba_rnn.kernels.cuda.cuts import lane_width, slice_pitch
+from numba_rnn.kernels.cuda.lanes import build_add_up
+from numba_rnn.kernels.cuda.ptx import address, advance, load_byte, once32, once64, shared_address
 from numba_rnn.kernels.cuda.scan import MASKED, output_at, time_of
-from numba_rnn.kernels.cuda.toolkit import cuda
+from numba_rnn.kernels.cuda.toolkit import cuda, device_function, int32, uint32, uint64
 
-__all__ = ["LANES", "build_scan_block", "slice_pitch"]
+__all__ = ["build_scan_block"]
 
-LANES = 4  # of a unit
-AHEAD = 2  # steps that the projected input is loaded ahead
-WARP = 0xFFFFFFFF
+AHEAD = 4  # steps from one use of a register to the next; the input is loaded one step less ahead
 
 
-def slice_pitch(width):
-    """Words from one lane's part of h to the next: whole vectors of four, an odd number, so that no two parts share a bank."""
-    vectors = -(-width // 4)
-    return 4 * (vectors + 1 - vectors % 2)
+def build_scan_block(real, G, first, S, E, H, rows, lanes, update, gate, act, rec):
+    """The kernel of a cell with H units; grid (ceil(B / rows), N), threads lanes * H in whole warps. See `scan`; no `work`.
 
-
-def build_scan_block(real, G, first, S, E, H, rows, update, gate, act, rec):
-    """The kernel of a cell with H units; grid (ceil(B / rows), N), threads LANES * (H in whole eights). See `scan`; no `work`."""
+    `rows` and `lanes` are powers of two, rows <= lanes <= 4.
+    """
     zero = real(0)
-    parameters = max(1, E)
-    width = -(-H // LANES)  # of a lane's part of h
+    item, load, store, load_vector, store_shared = ACCESS[real]
+    vector = 16 // item
+    parameters = max(1, E)  # an array cannot be empty
+    width = lane_width(H, lanes, item)
     pitch = slice_pitch(width)
     two_phases = first < G
+    copies = 3 if two_phases else 2
+    copy = rows * lanes * pitch * item  # bytes
+    add_up = build_add_up(lanes, rows)
+
+    @device_function
+    def multiply_row(acc, j, begin, end, w, h_at, offset):
+        """Add to the gates' sums of the sequence that h_at[j] is what this lane's part of h gives."""
+        for k in range(0, width, vector):
+            q = load_vector(h_at[j] + uint32(offset + k * item))
+            for v in range(vector):
+                for g in range(begin, end):
+                    acc[j, g] = cuda.fma(w[k + v, g], q[v], acc[j, g])
+
+    @device_function
+    def multiply(acc, begin, end, w, h_at, offset):
+        """The gates' sums, of `mine` in row 0. Not a loop over the rows: the compiler would not unroll so large a one."""
+        multiply_row(acc, 0, begin, end, w, h_at, offset)
+        if rows > 1:
+            multiply_row(acc, 1, begin, end, w, h_at, offset)
+        if rows > 2:
+            multiply_row(acc, 2, begin, end, w, h_at, offset)
+            multiply_row(acc, 3, begin, end, w, h_at, offset)
+        add_up(acc, begin, end)
+
+    @device_function
+    def step(p, i, out, call, own):
+        """Step i of a call, the p-th of AHEAD: a function because only known p and parity let arrays be registers."""
+        flags, last, at, stride, speaks, writes = call
+        w, bias, input_bias, pv, h_at, new_at, sv, ahead, counts = own
+        acc = cuda.local.array((rows, G), real)
+        xv = cuda.local.array(G, real)
+        rv = cuda.local.array(G, real)
+        old, new = p % 2 * copy, (p + 1) % 2 * copy
+
+        # The registers of the step before are free.
+        before = (p + AHEAD - 1) % AHEAD
+        later = min(int32(i + (AHEAD - 1)), last)
+        for g in range(G):
+            ahead[before, g] = load(advance(later, stride[0], at[0]) + uint64(g * H * item))
+        counts[before] = load_byte(advance(later, stride[1], at[1]))
+        for g in range(G):
+            xv[g] = ahead[p, g] + input_bias[g]
+            for j in range(rows):
+                acc[j, g] = bias[g]
+
+        multiply(acc, 0, first, w, h_at, old)
+        for g in range(first):
+            rv[g] = acc[0, g]
+        if two_phases:
+            if speaks:
+                store_shared(new_at + uint32(2 * copy), gate(act, rec, xv, rv, sv, pv))
+            cuda.syncthreads()
+            multiply(acc, first, G, w, h_at, 2 * copy)
+            for g in range(first, G):
+                rv[g] = acc[0, g]
+        fresh = update(act, rec, xv, rv, sv, pv)
+        counted = counts[p] != 0  # chosen, not branched: the other lanes' sequences may count
+        for s in range(S):
+            sv[s] = fresh[s] if counted else sv[s]
+        if speaks:
+            store_shared(new_at + uint32(new), sv[0])
+        out = fresh[0] if counted else (zero if flags & ZERO_MASKED else out)
+        if writes:
+            store(advance(i, stride[2], at[2]), out)
+        cuda.syncthreads()
+        return out
 
     def scan(xw, mask, recurrent, biases, extra, states, y, work, error, start, T, flags):
         cell = cuda.blockIdx.y
-        row0 = cuda.blockIdx.x * rows
-        lane = cuda.threadIdx.x % LANES
-        unit = cuda.threadIdx.x // LANES
-        u = min(unit, H - 1)  # threads beyond the last unit do as it does, and write nothing
-        part, place = u // width, u % width
-        B, n = xw.shape[1], xw.shape[2]
+        lane = cuda.threadIdx.x % lanes
+        unit = cuda.threadIdx.x // lanes
+        u = min(unit, H - 1)  # threads beyond the last unit do as it does, and tell nobody
+        mine = lane % rows  # the sequence whose gates this lane computes; beyond the last one, that one
+        row = min(cuda.blockIdx.x * rows + mine, xw.shape[1] - 1)
+        speaks = lane < rows and unit < H
+        writes = speaks and cuda.blockIdx.x * rows + mine < xw.shape[1]
+        n = xw.shape[2]
+        last = int32(n - 1)
         backwards = (flags & BACKWARDS != 0) != (cell == 1)
 
-        h = cuda.shared.array((2, rows, LANES, pitch), real)
-        gated = cuda.shared.array((rows, LANES, pitch), real)
-        w = cuda.local.array((G, width), real)
-        acc = cuda.local.array((rows, G), real)
-        ahead = cuda.local.array((AHEAD, rows, G), real)
-        last = cuda.local.array((rows, S), real)
-        out = cuda.local.array(rows, real)
-        input_bias = cuda.local.array(G, real)
+        h = cuda.shared.array((copies, rows, lanes, pitch), real, alignment=16)
+        w = cuda.local.array((width, G), real)
         bias = cuda.local.array(G, real)
-        xv = cuda.local.array(G, real)
-        rv = cuda.local.array(G, real)
-        sv = cuda.local.array(S, real)
+        input_bias = cuda.local.array(G, real)
         pv = cuda.local.array(parameters, real)
+        h_at = cuda.local.array(rows, uint32)
+        sv = cuda.local.array(S, real)
+        ahead = cuda.local.array((AHEAD, G), real)
+        counts = cuda.local.array(AHEAD, uint32)
 
-        for j in range(width):
-            k = lane * width + j
+        w_at = once64(address(recurrent, (cell, 0, u)))
+        for k in range(width):
+            row_at = advance(min(lane * width + k, H - 1), G * H * item, w_at)
             for g in range(G):
-                w[g, j] = recurrent[cell, min(k, H - 1), g * H + u] if k < H else zero
+                w[k, g] = cuda.selp(lane * width + k < H, load(row_at + uint64(g * H * item)), zero)
         for g in range(G):
             input_bias[g] = biases[cell, 0, g * H + u]
-            bias[g] = biases[cell, 1, g * H + u]
+            bias[g] = biases[cell, 1, g * H + u] if lane == 0 else zero  # one of the lanes begins its sum with it
         for e in range(E):
             pv[e] = extra[cell, e, u]
-        for i in range(cuda.threadIdx.x, 2 * rows * LANES * pitch, cuda.blockDim.x):
-            h[i // (rows * LANES * pitch), i // (LANES * pitch) % rows, i // pitch % LANES, i % pitch] = zero
-        for i in range(cuda.threadIdx.x, rows * LANES * pitch, cuda.blockDim.x):
-            gated[i // (LANES * pitch), i // pitch % LANES, i % pitch] = zero
+        for s in range(S):
+            sv[s] = states[cell, s, row, u]
+        out = zero
+        if start > 0:
+            out = y[row, output_at(start - 1, T, cell, flags), cell * H + u]
+        for j in range(rows):
+            h_at[j] = shared_address(h, (0, j ^ mine, lane, 0))
+        new_at = shared_address(h, (0, mine, u // width, u % width))
+        for k in range(cuda.threadIdx.x, copies * rows * lanes * pitch, cuda.blockDim.x):
+            store_shared(shared_address(h, (0, 0, 0, 0)) + uint32(k * item), zero)
         cuda.syncthreads()
-        for r in range(rows):
-            row = min(row0 + r, B - 1)
+        if speaks:
+            store_shared(new_at, sv[0])
+
+        # Where the first step's input, mask and output stand, and how many bytes it is from one step to the next. Without a mask
+        # every step finds the one byte that stands in its place.
+        masked = flags & MASKED != 0
+        at = (
+            once64(address(xw, (cell, row, last if backwards else 0, u))),
+            once64(address(mask, (row if masked else 0, time_of(start, T, backwards) if masked else 0))),
+            once64(address(y, (row, output_at(start, T, cell, flags), cell * H + u))),
+        )
+        stride = (
+            once32((-G if backwards else G) * H * item),
+            once32((-1 if backwards else 1) if masked else 0),
+            once32((-y.shape[2] if cell == 1 else y.shape[2]) * item if flags & SEQUENCES else 0),
+        )
+        call = flags, last, at, stride, speaks, writes
+        own = w, bias, input_bias, pv, h_at, new_at, sv, ahead, counts
+        for p in range(AHEAD - 1):
+            later = min(int32(p), last)
+            for g in range(G):
+                ahead[p, g] = load(advance(later, stride[0], at[0]) + uint64(g * H * item))
+            counts[p] = load_byte(advance(later, stride[1], at[1]))
+        cuda.syncthreads()
+
+        for i in range(0, n, AHEAD):
+            out = step(0, int32(i), out, call, own)
+            if i + 1 < n:
+                out = step(1, int32(i + 1), out, call, own)
+            if i + 2 < n:
+                out = step(2, int32(i + 2), out, call, own)
+            if i + 3 < n:
+                out = step(3, int32(i + 3), out, call, own)
+
+        if writes:
             for s in range(S):
-                last[r, s] = states[cell, s, row, u]
-            out[r] = zero
-            if start > 0:
-                out[r] = y[row, output_at(start - 1, T, cell, flags), cell * H + u]
-            if lane == 0:
-                h[0, r, part, place] = last[r, 0]
-            for a in range(AHEAD):
-                later = min(a, n - 1)
-                for g in range(G):
-                    ahead[a, r, g] = xw[cell, row, n - 1 - later if backwards else later, g * H + u]
-        cuda.syncthreads()
-
-        for i in range(n):
-            now = i & 1
-            t = time_of(start + i, T, backwards)
-            at = output_at(start + i, T, cell, flags)
-            later = min(i + AHEAD, n - 1)  # no branch around the loads: it would double all that follows
-            for r in range(rows):
-                for g in range(G):
-                    acc[r, g] = zero
-            for j in range(width):
-                for r in range(rows):
-                    hv = h[now, r, lane, j]
-                    for g in range(first):
-                        acc[r, g] = cuda.fma(w[g, j], hv, acc[r, g])
-            if two_phases:
-                for r in range(rows):
-                    for g in range(first):
-                        acc[r, g] += cuda.shfl_xor_sync(WARP, acc[r, g], 1)
-                        acc[r, g] += cuda.shfl_xor_sync(WARP, acc[r, g], 2)
-                        rv[g] = acc[r, g] + bias[g]
-                        xv[g] = ahead[0, r, g] + input_bias[g]
-                    for s in range(S):
-                        sv[s] = last[r, s]
-                    if lane == 0:
-                        gated[r, part, place] = gate(act, rec, xv, rv, sv, pv)
-                cuda.syncthreads()
-                for j in range(width):
-                    for r in range(rows):
-                        hv = gated[r, lane, j]
-                        for g in range(first, G):
-                            acc[r, g] = cuda.fma(w[g, j], hv, acc[r, g])
-            for r in range(rows):
-                row = min(row0 + r, B - 1)
-                for g in range(G):
-                    if not two_phases or g >= first:
-                        acc[r, g] += cuda.shfl_xor_sync(WARP, acc[r, g], 1)
-                        acc[r, g] += cuda.shfl_xor_sync(WARP, acc[r, g], 2)
-                    rv[g] = acc[r, g] + bias[g]
-                    xv[g] = ahead[0, r, g] + input_bias[g]
-                    for a in range(AHEAD - 1):
-                        ahead[a, r, g] = ahead[a + 1, r, g]
-                    ahead[AHEAD - 1, r, g] = xw[cell, row, n - 1 - later if backwards else later, g * H + u]
-                for s in range(S):
-                    sv[s] = last[r, s]
-                if flags & MASKED == 0 or mask[row, t]:
-                    new = update(act, rec, xv, rv, sv, pv)
-                    for s in range(S):
-                        last[r, s] = new[s]
-                    out[r] = new[0]
-                elif flags & ZERO_MASKED != 0:
-                    out[r] = zero
-                if lane == r % LANES:
-                    h[1 - now, r, part, place] = last[r, 0]
-                    if row0 + r < B and unit < H:
-                        y[row, at, cell * H + u] = out[r]
-            cuda.syncthreads()
-
-        if lane == 0 and unit < H:
-            for r in range(rows):
-                if row0 + r < B:
-                    for s in range(S):
-                        states[cell, s, row0 + r, u] = last[r, s]
+                states[cell, s, row, u] = sv[s]
 
     return scan

@@ -133,6 +133,77 @@ class Ptx:
 
     # Loads and stores.
 
+    @staticmethod
+    def advance(count: int, stride: int, address: int) -> int:
+        """The address so many strides further."""
+        return int(address) + int(count) * int(stride)
+
+    @staticmethod
+    def once32(value: int) -> int:
+        """The value: what the compiler does with it is nothing here."""
+        return int(value)
+
+    once64 = once32
+
+    def load(self, address: int, kind: Any) -> Any:
+        """A number of global memory that nobody writes."""
+        size = np.dtype(kind).itemsize
+        region, _ = self.memory.find(address, size)
+        if self.races is not None:
+            self.races.read(address, constant=True)
+        first = int(address) - region.start
+        return region.bytes[first : first + size].view(kind)[0]
+
+    def load_byte(self, address: int) -> int:
+        """As an unsigned number."""
+        return int(self.load(address, np.uint8))
+
+    def load_float32(self, address: int) -> Any:
+        """One."""
+        return self.load(address, np.float32)
+
+    def load_float64(self, address: int) -> Any:
+        """One."""
+        return self.load(address, np.float64)
+
+    def store_float32(self, address: int, value: Any) -> None:
+        """Into global memory."""
+        region, i = self.memory.find(address, 4)
+        region.floats[i] = value
+        if self.races is not None:
+            self.races.write(address)
+
+    def store_float64(self, address: int, value: Any) -> None:
+        """Into global memory."""
+        region, i = self.memory.find(address, 8)
+        region.floats[i : i + 2].view(np.float64)[0] = value
+        if self.races is not None:
+            self.races.write(address)
+
+    def store_float32_shared(self, address: int, value: Any) -> None:
+        """Into the block's shared memory."""
+        shared = getcurrent().block.memory
+        shared.floats[shared.find(address, 4)] = value
+        if self.races is not None:
+            self.races.write(shared.key + int(address))
+
+    def store_float64_shared(self, address: int, value: Any) -> None:
+        """Into the block's shared memory."""
+        shared = getcurrent().block.memory
+        i = shared.find(address, 8)
+        shared.floats[i : i + 2].view(np.float64)[0] = value
+        if self.races is not None:
+            self.races.write(shared.key + int(address))
+
+    def load2_float64_shared(self, address: int) -> tuple[Any, ...]:
+        """Two of the block's shared memory."""
+        shared = getcurrent().block.memory
+        i = shared.find(address, 16)
+        if self.races is not None:
+            for number in (address, address + 8):
+                self.races.read(shared.key + int(number))
+        return tuple(shared.floats[i : i + 4].view(np.float64))
+
     def load4(self, address: int) -> tuple[Any, ...]:
         """Four float32 of global memory that nobody writes."""
         region, i = self.memory.find(address, 16)

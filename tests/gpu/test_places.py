@@ -14,9 +14,10 @@ import pytest
 from numba_rnn import Input, Sequential, config, functional, layers
 from numba_rnn.cells import LSTM
 from numba_rnn.functional import ScanOptions
-from numba_rnn.kernels.cuda.presence import why_not
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
+from .conftest import counts_memory
+
+pytestmark = pytest.mark.usefixtures("hardware")
 
 B, T, D, H = 3, 40, 5, 33
 ALL = ScanOptions(return_sequences=True)
@@ -126,6 +127,7 @@ def test_nobody_waits(rng: np.random.Generator) -> None:
             np.testing.assert_allclose(Torch.bring_back(y), wanted, 0, 1e-6)
 
 
+@counts_memory
 def test_memory_does_not_grow(rng: np.random.Generator, library: Any) -> None:
     from numba_rnn.kernels.cuda.toolkit import cuda
 
