@@ -18,13 +18,18 @@ class Memory:
     Attributes:
         flat: the driver's array, of one dimension.
         foreign: the caller's own array of this memory, made for a result; None for anything else.
-        is_result: whether it may be handed out as it is: it was made for that, and nobody else has it.
+        is_ours: whether it may be handed out: it came from a pool or was made for a result, and nobody else has it.
     """
 
-    __slots__ = ("_pool", "flat", "foreign", "is_result")
+    __slots__ = ("_pool", "flat", "foreign", "is_ours")
 
-    def __init__(self, flat: Any, pool: Any = None, foreign: Any = None, is_result: bool = False) -> None:
-        self.flat, self._pool, self.foreign, self.is_result = flat, pool, foreign, is_result
+    def __init__(self, flat: Any, pool: Any = None, foreign: Any = None) -> None:
+        self.flat, self._pool, self.foreign = flat, pool, foreign
+        self.is_ours = pool is not None or foreign is not None
+
+    def keep(self) -> None:
+        """It never goes back: the caller has it."""
+        self._pool = None
 
     def __del__(self) -> None:
         # What still runs on the stream comes before whatever takes it next.

@@ -1,7 +1,6 @@
 """What is asked of cuBLAS: a stand-in reads the arguments as cublas_api.h has them, matrices in Fortran's order, and multiplies."""
 
 import ctypes
-from types import SimpleNamespace
 
 import numpy as np
 import pytest

@@ -182,14 +182,14 @@ class Ptx:
 
     def store_float32_shared(self, address: int, value: Any) -> None:
         """Into the block's shared memory."""
-        shared = getcurrent().block.memory
+        shared = self.scheduler.current.block.memory
         shared.floats[shared.find(address, 4)] = value
         if self.races is not None:
             self.races.write(shared.key + int(address))
 
     def store_float64_shared(self, address: int, value: Any) -> None:
         """Into the block's shared memory."""
-        shared = getcurrent().block.memory
+        shared = self.scheduler.current.block.memory
         i = shared.find(address, 8)
         shared.floats[i : i + 2].view(np.float64)[0] = value
         if self.races is not None:
@@ -197,7 +197,7 @@ class Ptx:
 
     def load2_float64_shared(self, address: int) -> tuple[Any, ...]:
         """Two of the block's shared memory."""
-        shared = getcurrent().block.memory
+        shared = self.scheduler.current.block.memory
         i = shared.find(address, 16)
         if self.races is not None:
             for number in (address, address + 8):
