@@ -1,4 +1,4 @@
-"""On a GPU: results that JAX has taken stay what they are, though it frees inputs while they are read and runs on streams of its own."""
+"""On a GPU: what JAX has taken stays what it is, though it frees inputs while they are read, and has streams of its own."""
 
 from __future__ import annotations
 

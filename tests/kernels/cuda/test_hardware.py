@@ -97,7 +97,7 @@ def test_arrays(ran: Any) -> None:
 
 @pytest.mark.slow
 def test_models(ran: Any) -> None:
-    """All that layers do on the GPU is compiled, linked and launched on the caller's stream, and a call allocates its results alone."""
+    """All that layers do is compiled, linked and launched on the caller's stream; nobody waits, and results alone are allocated."""
     found = ran("models")
     assert found["outputs"] == [["DeviceNDArray", shape, 1] for shape in ([2, 3], [2, 2, 3], [2, 5])]
     assert found["waits"] == 0
