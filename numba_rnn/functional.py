@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy import ndarray  # by itself: looked up at every call, and a module's attribute takes longer
 
 from numba_rnn import dispatch, resident
 from numba_rnn._typing import FLOATS, Activation, Array
@@ -190,7 +191,7 @@ def scan(
         ShapeError: x, mask or a state does not fit, or T is 0.
         DTypeError, DeviceError: x is on a GPU, and of another dtype than the cell; or another device was asked for.
     """
-    if type(x) is not np.ndarray and dispatch.on_gpu(x):
+    if type(x) is not ndarray and dispatch.on_gpu(x):
         return resident.scan(cell, x, mask, initial_state, options)
     x = _plain(x, cell.recurrence.dtype)
     if x.ndim != 3 or x.shape[2] != cell.D:
@@ -269,7 +270,7 @@ def step_mask(mask: Any, B: int, T: int) -> Array:
 
 def _plain(x: Array, dtype: np.dtype[Any]) -> Array:
     """x as compiled code knows arrays, copied only where it is not so: of this dtype, contiguous, aligned, writable."""
-    if type(x) is np.ndarray and x.dtype == dtype and x.flags.carray:
+    if type(x) is ndarray and x.dtype == dtype and x.flags.carray:
         return x
     return np.require(x, dtype, ["C", "A", "W", "E"])
 
@@ -377,7 +378,7 @@ class Linear:
         Raises:
             ShapeError: the last axis of x is not D.
         """
-        if type(x) is not np.ndarray and dispatch.on_gpu(x):
+        if type(x) is not ndarray and dispatch.on_gpu(x):
             return resident.linear(self, x)
         x = np.asarray(x)
         D, H = self.kernel.shape

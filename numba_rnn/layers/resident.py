@@ -27,12 +27,14 @@ from numba_rnn.layers.rnn import OPTIONS, RNN
 from numba_rnn.layers.time_distributed import TimeDistributed
 from numba_rnn.layers.weight import Derived
 from numba_rnn.ops.activations import ELEMENTWISE, get_activation
+from numba_rnn.ops.base import Op
 from numba_rnn.ops.tree import flatten, map_structure
 from numba_rnn.resident import Constants, Strided
 
-__all__ = ["apply", "call", "runs", "unable"]
+__all__ = ["CALLS", "OPERATIONS", "apply", "call", "runs", "unable"]
 
 CALLS: dict[type, Callable[..., Any]] = {}  # a class of layers: its `call` over arrays on the GPU
+OPERATIONS: dict[str, Callable[..., Any]] = {}  # a class of operations, by name: the same
 
 
 def runs(*kinds: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -73,6 +75,8 @@ def call(layer: Layer, args: Any, kwargs: dict[str, Any]) -> Any:
 
 def apply(layer: Any, *args: Any, mask: Any = None, training: Any = None, **kwargs: Any) -> Any:
     """A call of a layer within a call, with arrays as `Strided`; see `call`."""
+    if isinstance(layer, Op) and layer.kind.class_name in OPERATIONS:
+        return OPERATIONS[layer.kind.class_name](layer, *args, **kwargs)
     function = _function(layer)
     if training or in_training():
         raise unable(layer, "training runs on the host")
@@ -284,7 +288,7 @@ def _rnn(layer: Any, x: Strided, initial_state: Any = None) -> Any:
             y, states = _stack(layer, x, initial_state, options)
         else:
             y, last = functional.scan(layer.cell.prepared(), x, x.mask, initial_state, options)  # type: ignore[arg-type]
-            states = _each(last)
+            states = _each(last) if layer.return_state else []
     except ShapeError as error:
         raise ShapeError(f"Layer '{layer.name}' ({type(layer).__name__}): {error}") from None
     y = y.masked(x.mask if layer.return_sequences and layer.supports_masking else None)
@@ -319,7 +323,7 @@ def _bidirectional(layer: Any, x: Strided, initial_state: Any = None) -> Any:
             y, last = functional.scan(pair, x.place.cast(x, layer.dtype), x.mask, initial_state, options)  # type: ignore[arg-type]
         except ShapeError as error:
             raise ShapeError(f"Layer '{layer.name}' ({type(layer).__name__}): {error}") from None
-        states = _each(last)
+        states = _each(last) if layer.return_state else []
         both: Any = (y.part(-1, 0, pair.H), y.part(-1, pair.H, 2 * pair.H))  # type: ignore[attr-defined]
         merged = y if layer.merge_mode == "concat" else _merge(layer.merge_mode, *both)
     else:

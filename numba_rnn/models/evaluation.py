@@ -87,9 +87,7 @@ class Running:
             return predict_lazily(self, x, batch_size, steps, device, precision)
         with config.device(device or self.device, precision):
             if any(map(dispatch.on_gpu, flatten(x))):
-                from numba_rnn.models.resident import predict  # which knows all kinds of models
-
-                return predict(self, x, batch_size, steps)
+                return _predict_there(self, x, batch_size, steps)
             return self._predict(x, batch_size, verbose, steps)
 
     def _predict(self, x: Any, batch_size: int | None, verbose: Any, steps: int | None) -> Any:
@@ -102,8 +100,10 @@ class Running:
         return parts[0] if len(parts) == 1 else map_structure(lambda *ys: np.concatenate(ys), *parts)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """The outputs for one batch, as NumPy arrays."""
+        """The outputs for one batch, as NumPy arrays; of arrays on a GPU, such arrays."""
         with config.device(self.device):
+            if any(map(dispatch.on_gpu, flatten(x))):
+                return _predict_there(self, x, None, None)
             return self._plain_call(to_arrays(x))
 
     def _plain_call(self, x: Any) -> Any:
@@ -320,6 +320,12 @@ class Running:
 
 def _python(value: Any) -> Any:
     return float(value) if np.size(value) == 1 else value
+
+
+def _predict_there(model: Any, x: Any, batch_size: int | None, steps: int | None) -> Any:
+    from numba_rnn.models.resident import predict  # which knows all kinds of models
+
+    return predict(model, x, batch_size, steps)
 
 
 def _no_callbacks(callbacks: Any) -> None:

@@ -144,6 +144,7 @@ def test_models_stay_there(rng: np.random.Generator, driver: SimulatedDriver, ma
     assert once == ARRAYS[make]
     near(model(there(x)), wanted)
     near(model.predict(there(x), device="cuda"), wanted)
+    near(model.predict_on_batch(there(x)), wanted)
     assert (driver.uploads, driver.downloads) == (once, 0)
 
 
@@ -194,7 +195,9 @@ def test_workspaces_are_used_again(
                 model.predict(x)
                 held.append((driver.allocations - before, sum(pool._kept for pool in cuda._pools.values())))
             assert len(set(held[2:])) == 1, "what one call leaves, the next takes"
-            assert kind is DeviceArray or held[-1][0] == 0
+            assert held[-1][0] == (len(flatten(model.predict(x))) if kind is DeviceArray else 0), (
+                "nothing but the results"
+            )
     finally:
         gc.enable()
 
@@ -240,6 +243,27 @@ def test_a_sequential_is_built_by_its_first_call(rng: np.random.Generator) -> No
     model, x = Sequential([layers.GRU(3), layers.Dense(2)]), rng.normal(size=(2, 3, 4)).astype(np.float32)
     y = model(there(x))
     near(y, on_host(model, x))
+
+
+def test_operations(rng: np.random.Generator, driver: SimulatedDriver) -> None:
+    a, b = Input((4, 3)), Input((4, 3))
+    outputs = [
+        a + b, 2 - a, a * b, a / (b + 3.5), -a, ops.maximum(a, b), ops.minimum(a, 0.5), ops.tanh(a), ops.relu(a), ops.softmax(b),
+        ops.leaky_relu(a), ops.concatenate([a, b], -1), a[:, -1], a[:, ::2, None, 1:], a[:, 3:0:-1], a[..., 0], ops.mean(a, axis=1),
+        ops.max(a, axis=-1, keepdims=True), ops.sum(a, axis=1), ops.reshape(a, (-1, 6)), ops.transpose(a, (0, 2, 1)),
+        ops.expand_dims(a, -1),
+    ]  # fmt: skip
+    model, x = Model([a, b], outputs), list(rng.normal(size=(2, 2, 4, 3)).astype(np.float32))
+    near(model.predict(there(x)), on_host(model, x))
+    before = driver.uploads
+    model.predict(there(x))
+    assert driver.uploads == before
+    for y, reason in (
+        (ops.gelu(a), "no such operation"), (ops.leaky_relu(a, 0.5), "its options are"), (ops.sum(a), "one axis at a time"),
+        (a + np.ones(3, np.float32), "plain numbers. Received: ndarray"), (a[:, [0, 2]], "not arrays of them"),
+    ):  # fmt: skip
+        with pytest.raises(DeviceError, match=reason):
+            Model([a, b], y).predict(there(x))
 
 
 class Own(layers.Layer):

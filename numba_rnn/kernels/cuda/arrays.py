@@ -17,9 +17,10 @@ from numba_rnn.kernels.cuda.dlpack import VERSION, Export, Tensor, read
 from numba_rnn.kernels.cuda.driver import Driver
 from numba_rnn.kernels.cuda.strided import DEVICES, Memory, Strided, packed
 
-__all__ = ["LEGACY", "Found", "bring", "caller_stream", "family", "hand_out", "result"]
+__all__ = ["ALLOCATORS", "LEGACY", "Found", "bring", "caller_stream", "family", "hand_out", "result"]
 
 LEGACY = 1  # the default stream that waits for all others, as the interfaces number it
+ALLOCATORS = "torch", "cupy"
 FAMILIES = {"torch": "torch", "cupy": "cupy", "jax": "jax", "jaxlib": "jax"}
 
 
@@ -106,8 +107,8 @@ def _from_interface(x: Any, kind: str, place: Any) -> Found:
     stream = caller_stream(x) if kind else said.get("stream")
     if stream is not None and stream != int(place.stream):
         place.driver.order(place.driver.external(stream), place.stream)
-    shape, strides = tuple(said["shape"]), said.get("strides")
-    steps = packed(shape) if strides is None else tuple(s // dtype.itemsize for s in strides)
+    shape, strides = tuple(map(int, said["shape"])), said.get("strides")
+    steps = packed(shape) if strides is None else tuple(int(s) // dtype.itemsize for s in strides)
     return Found(said["data"][0], shape, steps, dtype, x)
 
 
@@ -135,23 +136,19 @@ class _Keeper:
 
 
 def result(place: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Strided:
-    """An array that can be handed out as it is: of the caller's allocator, where that is known."""
-    like, kind, foreign = place.like, family(place.like), None
-    if kind == "torch":
-        foreign = like.new_empty(shape, dtype=getattr(sys.modules["torch"], dtype.name))
-    elif kind == "cupy":
+    """An array of the caller's own allocator, one of `ALLOCATORS`, which does not wait for the GPU."""
+    if family(place.like) == "torch":
+        foreign = place.like.new_empty(shape, dtype=getattr(sys.modules["torch"], dtype.name))
+    else:
         foreign = sys.modules["cupy"].empty(shape, dtype)
-    if foreign is None or 0 in shape:
-        flat = place.driver.empty((int(np.prod(shape, dtype=np.int64)),), dtype)
-        return Strided(place, Memory(flat, foreign=foreign, is_result=True), shape)
     made = bring(foreign, place)
-    made.memory.foreign, made.memory.is_result = foreign, True
-    return made
+    return Strided(place, Memory(made.memory.flat, foreign=foreign), shape)
 
 
 def hand_out(x: Strided) -> Any:
     """A result as the caller's library has arrays, on the stream that it was computed on."""
     place = x.place
+    x.memory.keep()
     if x.memory.foreign is not None:
         return x.memory.foreign.reshape(x.shape)
     array = x.array

@@ -44,6 +44,10 @@ def build_operations(dtype):
         return a
 
     @device_function
+    def number(a, b, c, p, q, r):
+        return p
+
+    @device_function
     def add(a, b, c, p, q, r):
         return a + b
 
@@ -114,8 +118,8 @@ def build_operations(dtype):
         return a if a > zero else p * math.expm1(a)
 
     own = (
-        add, centred, copy, different, divide, divided, either, exponential_below, leaky, maximum, minimum, multiply, rectified,
-        scaled, select, select_or, subtract,
+        add, centred, copy, different, divide, divided, either, exponential_below, leaky, maximum, minimum, multiply, number,
+        rectified, scaled, select, select_or, subtract,
     )  # fmt: skip
     activations = {name: of_one(function) for name, function in build_activations(dtype).items()}
     return activations | {f.py_func.__name__: f for f in own}

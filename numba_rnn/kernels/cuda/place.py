@@ -29,7 +29,7 @@ class Place:
 
     Attributes:
         stream: what everything is put onto.
-        makes_results: whether arrays are made to be handed out, not borrowed.
+        makes_results: whether arrays are of the caller's allocator, where it has one, to be handed out.
     """
 
     def __init__(self, backend: Any, like: Any) -> None:
@@ -38,6 +38,7 @@ class Place:
         handle = arrays.caller_stream(like)
         self.stream = backend.stream if handle is None else backend.external(handle)
         self.makes_results = False
+        self._allocates = arrays.family(like) in arrays.ALLOCATORS
         self._kept: list[Any] = []
 
     # Memory
@@ -54,7 +55,7 @@ class Place:
     def take(self, shape: tuple[int, ...], dtype: Any) -> Strided:
         """An array of any content."""
         dtype = np.dtype(dtype)
-        if self.makes_results:
+        if self.makes_results and self._allocates:
             return arrays.result(self, shape, dtype)
         pool = self.backend.pool(self.stream)
         return Strided(self, Memory(pool.take((math.prod(shape),), dtype), pool), shape)
@@ -72,8 +73,9 @@ class Place:
         return arrays.bring(x, self)
 
     def give(self, x: Strided) -> Any:
-        """A result for the caller: as it is where it was made for that, otherwise a copy."""
-        if not (x.memory.is_result and x.size == x.memory.flat.shape[0] and x.is_packed):
+        """A result for the caller: as it is where nobody else has its memory, otherwise a copy."""
+        alone = x.memory.foreign is not None if self._allocates else x.memory.is_ours
+        if not (alone and x.size == x.memory.flat.shape[0] and x.is_packed):
             before, self.makes_results = self.makes_results, True
             x = self.map("copy", x)
             self.makes_results = before
@@ -90,6 +92,13 @@ class Place:
         if made.size:
             self.driver.fill(made.array, 0, self.stream)
         return made
+
+    def number(self, value: float, dtype: Any) -> Strided:
+        """An array () of this number."""
+        made = Strided(
+            self, Memory(self.backend.pool(self.stream).take((1,), dtype), self.backend.pool(self.stream)), ()
+        )
+        return self.map("number", made, out=made, numbers=(value,))
 
     def packed(self, x: Strided) -> Strided:
         """The same elements one after another, copied if they are not."""

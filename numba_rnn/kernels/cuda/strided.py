@@ -18,13 +18,18 @@ class Memory:
     Attributes:
         flat: the driver's array, of one dimension.
         foreign: the caller's own array of this memory, made for a result; None for anything else.
-        is_result: whether it may be handed out as it is: it was made for that, and nobody else has it.
+        is_ours: whether it may be handed out: it came from a pool or was made for a result, and nobody else has it.
     """
 
-    __slots__ = ("_pool", "flat", "foreign", "is_result")
+    __slots__ = ("_pool", "flat", "foreign", "is_ours")
 
-    def __init__(self, flat: Any, pool: Any = None, foreign: Any = None, is_result: bool = False) -> None:
-        self.flat, self._pool, self.foreign, self.is_result = flat, pool, foreign, is_result
+    def __init__(self, flat: Any, pool: Any = None, foreign: Any = None) -> None:
+        self.flat, self._pool, self.foreign = flat, pool, foreign
+        self.is_ours = pool is not None or foreign is not None
+
+    def keep(self) -> None:
+        """It never goes back: the caller has it."""
+        self._pool = None
 
     def __del__(self) -> None:
         # What still runs on the stream comes before whatever takes it next.
@@ -53,8 +58,8 @@ class Strided:
         offset: int = 0,
     ) -> None:
         self.place, self.memory, self.offset = place, memory, offset
-        self.shape = tuple(int(n) for n in shape)
-        self.strides = packed(self.shape) if strides is None else tuple(int(n) for n in strides)
+        self.shape = shape
+        self.strides = packed(shape) if strides is None else strides
         self.mask: Strided | None = None
 
     @property
@@ -107,6 +112,13 @@ class Strided:
         shape = (*self.shape[:axis], stop - start, *self.shape[axis + 1 :])
         return self.view(shape, self.strides, start * self.strides[axis])
 
+    def sliced(self, axis: int, places: slice) -> Strided:
+        """A slice along an axis, of any step."""
+        along = range(self.shape[axis])[places]
+        strides = tuple(s * along.step if a == axis else s for a, s in enumerate(self.strides))
+        shape = (*self.shape[:axis], len(along), *self.shape[axis + 1 :])
+        return self.view(shape, strides, along.start * self.strides[axis] if len(along) else 0)
+
     def at(self, axis: int, index: int) -> Strided:
         """One place of an axis, which is then gone."""
         one = self.part(axis, index, index + 1)
@@ -152,7 +164,7 @@ def on_gpu(x: Any) -> bool:
 
     TensorFlow's tensors are not counted: they become NumPy arrays by themselves wherever one is wanted.
     """
-    if isinstance(x, np.ndarray) or type(x).__module__.startswith("tensorflow."):
+    if isinstance(x, (np.ndarray, float, int)) or type(x).__module__.startswith("tensorflow."):
         return False
     try:
         device = getattr(x, "__dlpack_device__", None)

@@ -115,6 +115,36 @@ def arrays() -> dict[str, Any]:
     return {"type": type(y).__name__, "shape": again.shape, **since(before)}
 
 
+def models() -> dict[str, Any]:
+    """Every kind of layer over arrays of numba's on the GPU, strided ones too, with masks: what a third call costs."""
+    from numba_rnn import Input, Model, layers
+    from numba_rnn.kernels.cuda.toolkit import cuda
+
+    settings.device = "auto"
+    tokens, x = Input((4,), dtype="int32"), Input((4, 3))
+    y = layers.Embedding(9, 3, mask_zero=True)(tokens)
+    y = layers.Concatenate()([y, layers.Masking()(x), layers.Multiply()([y, x])])
+    y, *states = layers.Bidirectional(layers.LSTM(5, return_sequences=True, return_state=True), "ave")(y)
+    y = layers.TimeDistributed(layers.Dense(5, activation="relu"))(layers.LayerNormalization()(y))
+    y = layers.RNN([layers.GRUCell(4), layers.LSTMCell(5)], return_sequences=True, go_backwards=True)(y)
+    y = layers.Add()([layers.BatchNormalization()(y), layers.LeakyReLU()(y), y * 2 - 1])
+    pooled = layers.Maximum()(
+        [layers.GlobalMaxPooling1D()(y), layers.GlobalAveragePooling1D()(y), *states[:1], y[:, ::2][:, -1]]
+    )
+    pooled = layers.Reshape((5, 1))(layers.Dropout(0.1)(pooled))
+    last = layers.Dense(3, activation="softmax")(layers.Flatten()(layers.Permute((2, 1))(pooled)))
+    model = Model([tokens, x], [last, layers.RepeatVector(2)(last), states[1]])
+    given = [cuda.to_device(np.ones((2, 4), np.int64)), cuda.to_device(np.ones((2, 4, 6), np.float32))[:, :, ::2]]
+    first = model.predict(given)
+    model.predict(given)
+    before = seen()
+    again = model.predict(given)
+    shapes = [[type(y).__name__, list(y.shape), int(y.stream)] for y in again]
+    found = since(before)
+    model.predict(given, batch_size=1)
+    return {"outputs": shapes, "kept": len(first), **found}
+
+
 if __name__ == "__main__":
     settings.device = "cuda"
     sys.stdout.write(json.dumps(globals()[sys.argv[1]](*sys.argv[2:])) + "\n")

@@ -93,3 +93,13 @@ def test_arrays(ran: Any) -> None:
     assert found["waits"] == 0, "an array that is on the GPU was waited for"
     assert found["allocations"] <= 1, "more than the result was allocated"
     assert found["launches"]
+
+
+@pytest.mark.slow
+def test_models(ran: Any) -> None:
+    """All that layers do is compiled, linked and launched on the caller's stream; nobody waits, and results alone are allocated."""
+    found = ran("models")
+    assert found["outputs"] == [["DeviceNDArray", shape, 1] for shape in ([2, 3], [2, 2, 3], [2, 5])]
+    assert found["waits"] == 0
+    assert found["allocations"] == 3, "more than the results was allocated"
+    assert {launch[5] for launch in found["launches"]} == {1}
