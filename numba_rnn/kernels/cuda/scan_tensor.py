@@ -1,0 +1,163 @@
+"""The kernel for large cells on tensor cores: the whole GPU runs one step after another. It names no cell.
+
+As in `scan_grid`, every block owns a few units and holds their recurrent weights in registers, and h goes from block to block through
+`work`, each word of which is its own flag. Here a warp multiplies its part of the weights, and of h, by tensor core instructions (see
+`product`), 8 sequences at once. Many sequences are cut into slices, each of which a set of blocks runs: those of a slice take turns,
+8 by 8, so that while 8 of them wait for their h the next have something to do.
+"""
+
+from numba_rnn.kernels.backend import BACKWARDS, ZERO_MASKED
+from numba_rnn.kernels.cuda.product import SEQUENCES, TERMS, UNITS, WORDS, build_product, pairs_of
+from numba_rnn.kernels.cuda.ptx import address, cooperative, float_of, load4_relaxed
+from numba_rnn.kernels.cuda.scan import MASKED, output_at, time_of
+from numba_rnn.kernels.cuda.scan_grid import MOST_WAITS, NOT_YET, publish
+from numba_rnn.kernels.cuda.toolkit import cuda, float32, uint32
+
+__all__ = ["build_scan_tensor", "padded_units", "spans_of"]
+
+
+def padded_units(H):
+    """Units with those that fill the last tile, whose h is 0."""
+    return -(-H // TERMS) * TERMS
+
+
+def spans_of(H, warps):
+    """Of 16 units of h, which each of so many warps multiplies."""
+    return -(-H // (TERMS * warps))
+
+
+def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update, gate, act, rec):
+    """The kernel of a cell with H units; grid (slices * (H in whole sixteens) / (8 * groups), N), 32 * warps threads. See `scan`.
+
+    work (N, n + 1, B, H in whole sixteens): h before every step, and after the last.
+
+    Args:
+        real, G, first, S, E: as `build_scan` has them; float32, one phase.
+        H: units.
+        groups: of 8 units, of a block: 1 or 2.
+        warps: of a block, at least two for each group.
+        precision: a key of `product.WORDS`.
+        update, gate, act, rec: as `build_scan` has them.
+    """
+    assert first == G  # a cell with two phases would wait twice a step
+    zero = float32(0)
+    parameters = max(1, E)
+    padded, spans, pairs, words = padded_units(H), spans_of(H, warps), pairs_of(G), WORDS[precision]
+    tiles, gates, reducers = groups * pairs, 2 * pairs, 2 * groups  # shapes are to be plain numbers
+    blocks = padded // (UNITS * groups)  # of a slice
+    whole = spans * warps * TERMS == padded  # every warp has as many spans
+    load_weights, encode, multiply = build_product(precision, G, H, groups, spans)
+
+    def scan(xw, mask, recurrent, biases, extra, states, y, work, error, start, T, flags):
+        cooperative()
+        cell = cuda.blockIdx.y
+        stride = cuda.gridDim.x // blocks * SEQUENCES
+        warp, lane = cuda.threadIdx.x // 32, cuda.threadIdx.x % 32
+        B, n = xw.shape[1], xw.shape[2]
+        backwards = (flags & BACKWARDS != 0) != (cell == 1)
+        unit0 = cuda.blockIdx.x % blocks * (UNITS * groups)
+
+        exchange = cuda.shared.array((2, warps, reducers, 32, gates), float32)
+        w = cuda.local.array((spans, tiles, words), uint32)
+        h = cuda.local.array((spans, 4), uint32)
+        sums = cuda.local.array((tiles, 4), float32)
+        xv = cuda.local.array(G, float32)
+        rv = cuda.local.array(G, float32)
+        sv = cuda.local.array(S, float32)
+        pv = cuda.local.array(parameters, float32)
+        input_bias = cuda.local.array(G, float32)
+        bias = cuda.local.array(G, float32)
+
+        # As a multiplier, a lane holds weights of unit lane // 4 of each group, and of the terms that `product` says.
+        k0 = warp * (TERMS * spans) + lane % 4 * 4
+        load_weights(w, recurrent, cell, unit0 + lane // 4, k0)
+        # As a reducer, a thread of the first warps is a unit of one sequence: two warps a group, one of the even sequences.
+        u, r = unit0 + warp // 2 * UNITS + lane // 4, lane % 4 * 2 + warp % 2
+        reduces = warp < reducers
+        uc = min(u, H - 1)
+        for g in range(G):
+            input_bias[g] = biases[cell, 0, g * H + uc]
+            bias[g] = biases[cell, 1, g * H + uc]
+        for e in range(E):
+            pv[e] = extra[cell, e, uc]
+        row0 = cuda.blockIdx.x // blocks * SEQUENCES
+        if reduces:
+            row = row0 + r
+            while row < B:
+                h0 = states[cell, 0, row, u] if u < H else zero
+                publish(work, (cell, 0, row, u), float_of(encode(h0)))
+                row += stride
+
+        turn = 0
+        patience = MOST_WAITS
+        for i in range(n):
+            t = time_of(start + i, T, backwards)
+            at = output_at(start + i, T, cell, flags)
+            first_row = row0
+            while first_row < B:  # `range` would divide
+                row = first_row + r
+                active = reduces and row < B
+                counts = True
+                if active:  # loaded now, here when it is needed
+                    for g in range(G):
+                        xv[g] = xw[cell, row, n - 1 - i if backwards else i, g * H + uc]
+                    for s in range(S):
+                        sv[s] = states[cell, s, row, uc]
+                    if flags & MASKED != 0:
+                        counts = mask[row, t]
+
+                mine = first_row + lane // 4  # the sequence whose h this lane multiplies
+                for j in range(spans):
+                    here = mine < B and (whole or k0 + TERMS * j < padded)
+                    for e in range(4):
+                        h[j, e] = uint32(NOT_YET) if here else uint32(0)
+                waiting = True
+                waits = 0
+                while waiting:  # the first time round all loads are sent off, one after another
+                    waiting = False
+                    for j in range(spans):
+                        if max(h[j, 0], h[j, 1], h[j, 2], h[j, 3]) == uint32(NOT_YET):
+                            q = load4_relaxed(address(work, (cell, i, mine, k0 + TERMS * j)))
+                            for e in range(4):
+                                h[j, e] = q[e]
+                            waiting = True
+                    waits += 1
+                    if waits > patience:
+                        waiting = False
+                        patience = 0
+                        error[0] = start + i + 1
+                cuda.syncwarp()
+                for tile in range(tiles):
+                    for e in range(4):
+                        sums[tile, e] = zero
+                multiply(w, h, sums)
+                for group in range(groups):
+                    for even in range(2):
+                        for g in range(gates):
+                            value = sums[group * pairs + g // 2, g % 2 * 2 + even]
+                            exchange[turn, warp, 2 * group + even, lane, g] = value
+                cuda.syncthreads()
+
+                if active:
+                    for g in range(G):
+                        total = bias[g]
+                        for v in range(warps):
+                            total += exchange[turn, v, warp, lane, g]
+                        rv[g] = total
+                        xv[g] += input_bias[g]
+                    new = update(act, rec, xv, rv, sv, pv)
+                    new_h = new[0] if counts else sv[0]
+                    publish(work, (cell, i + 1, row, u), float_of(encode(new_h if u < H else zero)))  # others wait for it
+                    if u < H:
+                        out = zero
+                        if counts:
+                            out = new_h
+                            for s in range(S):
+                                states[cell, s, row, u] = new[s]
+                        elif start + i > 0 and flags & ZERO_MASKED == 0:
+                            out = y[row, output_at(start + i - 1, T, cell, flags), cell * H + u]
+                        y[row, at, cell * H + u] = out
+                turn = 1 - turn
+                first_row += stride
+
+    return scan
