@@ -8,10 +8,10 @@ As in `scan_grid`, every block owns a few units and holds their recurrent weight
 
 from numba_rnn.kernels.backend import BACKWARDS, ZERO_MASKED
 from numba_rnn.kernels.cuda.product import SEQUENCES, TERMS, UNITS, WORDS, build_product, pairs_of
-from numba_rnn.kernels.cuda.ptx import address, cooperative, float_of, load4_relaxed
+from numba_rnn.kernels.cuda.ptx import address, cooperative, float_of, load4_relaxed, load_relaxed
 from numba_rnn.kernels.cuda.scan import MASKED, output_at, time_of
 from numba_rnn.kernels.cuda.scan_grid import MOST_WAITS, NOT_YET, publish
-from numba_rnn.kernels.cuda.toolkit import cuda, float32, uint32
+from numba_rnn.kernels.cuda.toolkit import cuda, device_function, float32, uint32, uint64
 
 __all__ = ["build_scan_tensor", "padded_units", "spans_of"]
 
@@ -24,6 +24,14 @@ def padded_units(H):
 def spans_of(H, warps):
     """Of 16 units of h, which each of so many warps multiplies."""
     return -(-H // (TERMS * warps))
+
+
+@device_function
+def fetch(h, j, work, cell, step, row, k):
+    """h[j] = four words of h, or what was there before them."""
+    q = load4_relaxed(address(work, (cell, step, row, k)))
+    for e in range(4):
+        h[j, e] = q[e]
 
 
 def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update, gate, act, rec):
@@ -99,27 +107,28 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
                 active = reduces and row < B
                 counts = True
                 if active:  # loaded now, here when it is needed
+                    p = address(xw, (cell, row, n - 1 - i if backwards else i, uc))
                     for g in range(G):
-                        xv[g] = xw[cell, row, n - 1 - i if backwards else i, g * H + uc]
+                        xv[g] = float_of(load_relaxed(p + uint64(4 * H * g)))
                     for s in range(S):
                         sv[s] = states[cell, s, row, uc]
                     if flags & MASKED != 0:
                         counts = mask[row, t]
 
                 mine = first_row + lane // 4  # the sequence whose h this lane multiplies
-                for j in range(spans):
-                    here = mine < B and (whole or k0 + TERMS * j < padded)
-                    for e in range(4):
-                        h[j, e] = uint32(NOT_YET) if here else uint32(0)
+                for j in range(spans):  # all loads are sent off before the first is looked at
+                    if mine < B and (whole or k0 + TERMS * j < padded):
+                        fetch(h, j, work, cell, i, mine, k0 + TERMS * j)
+                    else:
+                        for e in range(4):
+                            h[j, e] = uint32(0)
                 waiting = True
                 waits = 0
-                while waiting:  # the first time round all loads are sent off, one after another
+                while waiting:
                     waiting = False
                     for j in range(spans):
                         if max(h[j, 0], h[j, 1], h[j, 2], h[j, 3]) == uint32(NOT_YET):
-                            q = load4_relaxed(address(work, (cell, i, mine, k0 + TERMS * j)))
-                            for e in range(4):
-                                h[j, e] = q[e]
+                            fetch(h, j, work, cell, i, mine, k0 + TERMS * j)
                             waiting = True
                     waits += 1
                     if waits > patience:
