@@ -377,11 +377,10 @@ class Linear:
         D, H = self.kernel.shape
         if x.ndim == 0 or x.shape[-1] != D:
             raise ShapeError(f"`x` has the wrong shape. Expected: (..., {D}) = (..., D). Received: {x.shape}.")
-        name = "reference" if settings.device == "reference" else "cpu"
-        ready = self._prepared.get(name)
+        ready = self._prepared.get(settings.device)
         if ready is None:
-            backend = dispatch.get(name)
-            ready = self._prepared[name] = backend, backend.prepare_linear(self.kernel, self.bias)
+            backend = dispatch.linear_backend()
+            ready = self._prepared[settings.device] = backend, backend.prepare_linear(self.kernel, self.bias)
         backend, prepared = ready
         if x.ndim == 2:
             return backend.linear(prepared, _plain(x, self.kernel.dtype))

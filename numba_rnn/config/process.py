@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 __all__ = [
@@ -26,12 +27,17 @@ MASKS = ("auto", "3.15", "3.16")
 FLOATS = ("float16", "float32", "float64")
 
 
+# Of one thread or task: two may use different devices at once.
+_chosen_device: ContextVar[str | None] = ContextVar("device", default=None)
+_chosen_precision: ContextVar[str | None] = ContextVar("precision", default=None)
+
+
 @dataclass
 class Settings:
     """The process-wide settings, read from the environment once, at import.
 
     Attributes:
-        device: `"auto"`, or one backend by name, which then runs or raises (`NUMBA_RNN_DEVICE`).
+        device: `"auto"`, or one backend by name, which then runs or raises (`NUMBA_RNN_DEVICE`); see `device`.
         threads: the most threads a call may use; 0 for as many as numba has (`NUMBA_RNN_THREADS`).
         precision: what CUDA's products of float32 may be rounded to at most, see `device` (`NUMBA_RNN_PRECISION`).
         lanes: float32 lanes of a SIMD vector, 4, 8 or 16; 0 for the host's own (`NUMBA_RNN_LANES`).
@@ -42,8 +48,6 @@ class Settings:
         dtype_policy: what layers compute in that were not told anything, `floatx` if None (`set_dtype_policy`).
     """
 
-    device: str = "auto"
-    precision: str = "fp32"
     threads: int = 0
     lanes: int = 0
     cache: bool = True
@@ -51,6 +55,26 @@ class Settings:
     floatx: str = "float32"
     epsilon: float = 1e-7
     dtype_policy: str | None = None
+    process_device: str = "auto"
+    process_precision: str = "fp32"
+
+    @property
+    def device(self) -> str:
+        """What `device` says here, otherwise the whole process's."""
+        return _chosen_device.get() or self.process_device
+
+    @device.setter
+    def device(self, name: str) -> None:
+        self.process_device = name
+
+    @property
+    def precision(self) -> str:
+        """What `device` says here, otherwise the whole process's."""
+        return _chosen_precision.get() or self.process_precision
+
+    @precision.setter
+    def precision(self, name: str) -> None:
+        self.process_precision = name
 
 
 def _choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
@@ -68,8 +92,8 @@ def _count(name: str) -> int:
 
 
 settings = Settings(
-    device=_choice("NUMBA_RNN_DEVICE", "auto", DEVICES),
-    precision=_choice("NUMBA_RNN_PRECISION", "fp32", PRECISIONS),
+    process_device=_choice("NUMBA_RNN_DEVICE", "auto", DEVICES),
+    process_precision=_choice("NUMBA_RNN_PRECISION", "fp32", PRECISIONS),
     threads=_count("NUMBA_RNN_THREADS"),
     lanes=int(_choice("NUMBA_RNN_LANES", "0", ("0", "4", "8", "16"))),
     cache=_choice("NUMBA_RNN_CACHE", "1", ("0", "1")) == "1",
@@ -132,24 +156,26 @@ def set_epsilon(value: float) -> None:
 
 
 @contextlib.contextmanager
-def device(name: str, precision: str | None = None) -> Iterator[None]:
-    """Run everything inside the `with` block on one device.
+def device(name: str | None, precision: str | None = None) -> Iterator[None]:
+    """Run everything that this thread, or task, does inside the `with` block on one device.
 
     Args:
-        name: `"auto"`, or one backend, which then runs or raises `DeviceError`.
+        name: `"auto"`, or one backend, which then runs or raises `DeviceError`; None leaves it.
         precision: what CUDA's products of float32 may be rounded to: `"fp32"` not at all; `"tf32"` to 10 bits after the point,
             `"bf16"` to 7; `"bf16x3"` to 15, as three products. A kernel that is as fast without may round less. None leaves it.
 
     Raises:
         ValueError: no such device or precision.
     """
-    if name not in DEVICES:
+    if name is not None and name not in DEVICES:
         raise ValueError(f"Unknown device. Expected one of {', '.join(DEVICES)}. Received: {name!r}.")
     if precision is not None and precision not in PRECISIONS:
         raise ValueError(f"Unknown precision. Expected one of {', '.join(PRECISIONS)}. Received: {precision!r}.")
-    before = settings.device, settings.precision
-    settings.device, settings.precision = name, precision or settings.precision
+    before = _chosen_device.get(), _chosen_precision.get()
+    _chosen_device.set(name or before[0])
+    _chosen_precision.set(precision or before[1])
     try:
         yield
     finally:
-        settings.device, settings.precision = before
+        _chosen_device.set(before[0])
+        _chosen_precision.set(before[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from numba_rnn.config import settings
 from numba_rnn.errors import DeviceError
 from numba_rnn.kernels.backend import CellWeights, Recurrence, ScanOptions
 from numba_rnn.kernels.cuda import toolkit
+from numba_rnn.kernels.cuda.cost import cpu_microseconds, gpu_microseconds
 from numba_rnn.kernels.cuda.driver import Driver, Hardware
 from numba_rnn.kernels.cuda.memory import Pool
 from numba_rnn.kernels.cuda.ops import ACTIVATIONS, build_activations
 from numba_rnn.kernels.cuda.plan import Call, Launch, Size, plan
+from numba_rnn.kernels.cuda.presence import why_not
 from numba_rnn.kernels.cuda.project import build_finish, build_multiply
 from numba_rnn.kernels.cuda.scan import MASKED, build_scan
 
@@ -28,6 +31,7 @@ __all__ = ["CUDA", "KERNELS"]
 
 KERNELS: dict[str, Callable[..., Callable[..., None]]] = {"general": build_scan}
 DESCRIBED = (1, 1), (1, 100), (32, 100)  # calls whose kernels `describe` names, rows and steps
+WORTH = tuple(2**k for k in range(11))  # rows of the calls that `describe_worth` asks about
 WARMED = 1, 32  # rows of the calls that `warm` compiles for
 TILE_THREADS, MOST_TILES = 256, 65535  # of kernels that go over rows and columns: of a block; blocks along each
 
@@ -77,7 +81,7 @@ class CUDA:
 
     def missing(self) -> str | None:
         """None, or why there is no device."""
-        return None if self._given is not None else toolkit.why_not()
+        return None if self._given is not None else why_not()
 
     @property
     def driver(self) -> Driver:
@@ -87,7 +91,7 @@ class CUDA:
             DeviceError: there is none.
         """
         if self._given is None:
-            if (reason := toolkit.why_not()) is not None:
+            if (reason := why_not()) is not None:
                 raise DeviceError(f"Device 'cuda' cannot be used: {reason}.")
             with self._lock:
                 self._given = self._given or Hardware()
@@ -161,6 +165,21 @@ class CUDA:
             f"{B} x {T}: {plan(size, Call(B, T, settings.precision), device).kernel} kernel" for B, T in DESCRIBED
         )
         return f"{text}; rows x steps: {', '.join(plans)}"
+
+    def is_worth(self, recurrence: Recurrence, N: int, D: int, H: int, B: int, T: int, sequences: bool) -> bool:
+        """Whether a call on arrays of the host is estimated to be done sooner here, the way there and back included."""
+        if B == 0:
+            return False
+        size, call, device = size_of(recurrence, N, D, H), Call(B, T, settings.precision), self.driver.device
+        here = gpu_microseconds(size, call, plan(size, call, device), device, sequences)
+        return here < cpu_microseconds(size, B, T, settings.threads or os.cpu_count() or 1)
+
+    def describe_worth(self, recurrence: Recurrence, D: int, H: int) -> str:
+        """From how many rows on a call of 100 steps is estimated to be done sooner here."""
+        for B in WORTH:
+            if self.is_worth(recurrence, 1, D, H, B, 100, True):
+                return f"cuda from about {B} rows of 100 steps on (estimated)"
+        return f"cuda for none of up to {WORTH[-1]} rows of 100 steps (estimated)"
 
     def warm(self, prepared: Prepared) -> None:
         """Compile the kernels that a few sequences take, and many."""

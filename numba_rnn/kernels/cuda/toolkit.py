@@ -19,23 +19,13 @@ except ImportError:  # numba's own CUDA target, which numba-cuda replaces
 
 __all__ = [
     "TypingError", "cgutils", "cuda", "device_function", "fill", "float32", "float64", "int32", "intrinsic", "ir", "kernel", "real_type",
-    "types", "uint32", "uint64", "why_not",
+    "types", "uint32", "uint64",
 ]  # fmt: skip
 
 REALS = {np.dtype(np.float32): float32, np.dtype(np.float64): float64}
 
 # One sequence fills one block of a persistent kernel, and is right to.
 config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
-
-
-def why_not() -> str | None:
-    """None where a GPU can be used, otherwise the reason why not."""
-    if not hasattr(cuda, "HAS_NUMBA"):
-        return "numba-cuda is not installed: pip install 'numba_rnn[cuda]'"
-    if cuda.is_available():
-        return None
-    error = str(cuda.cuda_error() or "").split(".")[0].strip()
-    return f"no NVIDIA GPU with a driver was found{f' ({error})' if error else ''}"
 
 
 def real_type(dtype):
