@@ -12,12 +12,12 @@ from typing import Any
 
 from numba_rnn._typing import Array
 from numba_rnn.compressed import Compressed
-from numba_rnn.config import settings
+from numba_rnn.config import device, settings
 from numba_rnn.errors import DeviceError
 from numba_rnn.kernels.backend import Backend, CellWeights, Recurrence, ScanOptions
 from numba_rnn.kernels.cuda.presence import why_not as no_gpu
 
-__all__ = ["choose", "explain", "get", "linear_backend"]
+__all__ = ["check_device", "choose", "explain", "get", "linear_backend"]
 
 ORDER = ("cpu", "reference")  # the first that supports a recurrence runs it
 NAMES = ("cpu", "cuda", "reference")
@@ -45,6 +45,18 @@ def get(name: str) -> Any:
 
         return CUDA()
     raise DeviceError(f"Unknown device. Expected one of {', '.join(NAMES)}. Received: {name!r}.")
+
+
+def check_device(name: str) -> None:
+    """Raise what using that device would.
+
+    Raises:
+        ValueError: no such device.
+        DeviceError: what it needs is missing here.
+    """
+    with device(name):
+        if name != "auto":
+            get(name)
 
 
 def choose(recurrence: Recurrence) -> Backend:

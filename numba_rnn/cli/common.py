@@ -12,13 +12,18 @@ from typing import Any
 import click
 
 __all__ = [
-    "EXISTING", "FILE", "MODEL", "check_built", "compilations", "errors_in_words", "find_kernels", "load", "print_table",
+    "DEVICE", "EXISTING", "FILE", "MODEL", "check_built", "compilations", "errors_in_words", "find_kernels", "load", "print_table",
     "printable",
 ]  # fmt: skip
 
 PATIENCE = 1.0  # seconds: loading a kernel from the disk cache takes less, compiling one takes more
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 MODEL = click.argument("model_path", metavar="MODEL", type=EXISTING)
+DEVICE = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda", "reference"]),
+    help="Where to run.  [default: NUMBA_RNN_DEVICE, or auto]",
+)
 FILE = click.argument("path", metavar="FILE", type=EXISTING)
 
 
@@ -48,11 +53,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def load(path: Path) -> Any:
+def load(path: Path, device: str | None = None) -> Any:
     """The model in a file, which must say the shape of its input."""
     from numba_rnn.loaders import load_model
 
-    model = load_model(path)
+    model = load_model(path, device=device)
     check_built(model, path)
     return model
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from numba_rnn.cli import arrays as files
-from numba_rnn.cli.common import MODEL, compilations, errors_in_words, find_kernels, load
+from numba_rnn.cli.common import DEVICE, MODEL, compilations, errors_in_words, find_kernels, load
 
 __all__ = ["predict"]
 
@@ -25,7 +25,10 @@ __all__ = ["predict"]
 @click.option(
     "--batch-size", type=click.IntRange(min=1), help="Rows to run at a time.  [default: the model's own, or 32]"
 )
-def predict(model_path: Path, inputs_path: Path, output: Path | None, batch_size: int | None) -> None:
+@DEVICE
+def predict(
+    model_path: Path, inputs_path: Path, output: Path | None, batch_size: int | None, device: str | None
+) -> None:
     """Predict for the arrays in INPUTS, a .npy or .npz file.
 
     The arrays of a .npz go to the model's inputs of the same names; a model with one input takes the only array, whatever
@@ -34,8 +37,10 @@ def predict(model_path: Path, inputs_path: Path, output: Path | None, batch_size
     """
     files.check_output(output, model_path, inputs_path)
     with errors_in_words():
+        from numba_rnn import config
+
         arrays = files.read_arrays(inputs_path)
-        model = load(model_path)
+        model = load(model_path, device)
         label = arrays.pop("label", None)
         inputs = files.match(model, arrays)
         rows = files.count_rows(arrays, label)
@@ -48,7 +53,8 @@ def predict(model_path: Path, inputs_path: Path, output: Path | None, batch_size
             files.check_label(model, label)
         with compilations() as compiled:
             start = time.perf_counter()
-            list(find_kernels(model))  # chooses them, which imports the compiler: no part of predicting
+            with config.device(device):
+                list(find_kernels(model))  # chooses them, which imports the compiler: no part of predicting
             chosen = time.perf_counter()
             predictions = model.predict(inputs, batch_size=batch_size or own or 32, verbose="auto")
             preparing = chosen - start + compiled[0]

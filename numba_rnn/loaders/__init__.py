@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from numba_rnn.compressed import check_storage
+from numba_rnn.dispatch import check_device
 from numba_rnn.errors import ModelFileError
 from numba_rnn.loaders.conversion import convert
 from numba_rnn.loaders.formats import ONNX, SAFETENSORS, TORCH, FileReport, describe, kind_of
@@ -43,6 +44,7 @@ def load_model(
     safe_mode: bool = True,
     *,
     weights: str | None = None,
+    device: str | None = None,
 ) -> Any:
     """The model in a `.keras` or whole-model `.h5` file saved by any Keras, with its weights.
 
@@ -55,6 +57,7 @@ def load_model(
         safe_mode: accepted for Keras' sake; nothing in a file is ever executed, imported or unpickled.
         weights: "bfloat16", "float16" or "int8": recurrent cells and `Dense` layers compute with matrices of fewer bytes, as by
             `model.compress_weights`, at the price that `numba-rnn info --compare` shows.
+        device: what the model's `predict` and `evaluate` run on, as of `numba_rnn.device`; None for the settings.
 
     Returns:
         A `Sequential` or `Model` that predicts what Keras predicts. Source: `keras.saving.load_model`.
@@ -63,13 +66,17 @@ def load_model(
         FileNotFoundError: there is no such file; it is a ModelFileError too.
         ModelFileError: the file is damaged, unsafe, or holds something this library does not run.
         TypeError: `filepath` is neither a string nor a path.
-        ValueError: other `weights`, before the file is looked at; a weight that cannot be kept so.
+        ValueError: other `weights` or `device`, before the file is looked at; a weight that cannot be kept so.
+        DeviceError: the device is not there.
         DTypeError: `weights`, and such a layer computes in float64.
     """
     check_storage(weights)
+    if device is not None:
+        check_device(device)
     model = _load_model(_path(filepath), custom_objects, compile)
     if weights is not None:
         model.compress_weights(weights)
+    model.device = device
     return model
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numba_rnn import optimizers
+from numba_rnn import config, optimizers
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.calling import added_losses, loss_scope
 from numba_rnn.layers.masks import without_mask
@@ -29,7 +29,10 @@ class Running:
     Attributes:
         compiled: whether `compile` was called.
         optimizer, loss: what it was given.
+        device: what `predict` and `evaluate` run on, as of `numba_rnn.device`; None for the settings.
     """
+
+    device: str | None = None
 
     compiled = False
     optimizer: Any = None
@@ -49,6 +52,9 @@ class Running:
         verbose: Any = "auto",
         steps: int | None = None,
         callbacks: Any = None,
+        *,
+        device: str | None = None,
+        precision: str | None = None,
     ) -> Any:
         """The outputs for many rows, computed batch by batch.
 
@@ -62,6 +68,7 @@ class Running:
                 and it takes long.
             steps: at most so many batches; arrays without a `batch_size` are cut into just so many.
             callbacks: only None: there are none yet.
+            device, precision: as of `numba_rnn.device`; None for the model's own `device`, or the settings.
 
         Returns:
             NumPy arrays in the structure of the model's outputs.
@@ -72,10 +79,15 @@ class Running:
             ValueError: another number of inputs than the model has, an input missing from the dict, `batch_size` or `steps` not a
                 positive whole number, no batches.
             IndexError: an index that an Embedding has no row for.
+            DeviceError: the device cannot run the model.
         """
         _no_callbacks(callbacks)
         if is_lazy(x):
-            return predict_lazily(self, x, batch_size, steps)
+            return predict_lazily(self, x, batch_size, steps, device, precision)
+        with config.device(device or self.device, precision):
+            return self._predict(x, batch_size, verbose, steps)
+
+    def _predict(self, x: Any, batch_size: int | None, verbose: Any, steps: int | None) -> Any:
         batches = Batches(x, None, None, batch_size, steps, self._inputs_and_names()[0])
         parts = []
         with progress("predict", batches.total, verbose) as advance:
@@ -86,7 +98,8 @@ class Running:
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as NumPy arrays."""
-        return self._plain_call(to_arrays(x))
+        with config.device(self.device):
+            return self._plain_call(to_arrays(x))
 
     def _plain_call(self, x: Any) -> Any:
         outputs = map_structure(lambda y: np.asarray(without_mask(y)), self(x, training=False))  # type: ignore[operator]
@@ -184,7 +197,7 @@ class Running:
         self._check_compiled()
         batches = Batches(x, y, sample_weight, batch_size, steps, self._inputs_and_names()[0])
         self.reset_metrics()
-        with progress("evaluate", batches.total, verbose) as advance:
+        with progress("evaluate", batches.total, verbose) as advance, config.device(self.device):
             for batch in batches:
                 self.test_step(batch)
                 advance()
@@ -195,8 +208,9 @@ class Running:
         self._check_compiled()
         rows = max(1, len(np.asarray(flatten(to_arrays(x))[0])))
         self.reset_metrics()
-        for batch in Batches(x, y, sample_weight, rows):
-            self.test_step(batch)
+        with config.device(self.device):
+            for batch in Batches(x, y, sample_weight, rows):
+                self.test_step(batch)
         return self._results(return_dict)
 
     def test_step(self, data: Any) -> dict[str, Any]:

@@ -22,7 +22,14 @@ def is_lazy(x: Any) -> bool:
     return module is not None and any(isinstance(leaf, module.Array) for leaf in flatten(x))
 
 
-def predict_lazily(model: Any, x: Any, batch_size: int | None = None, steps: int | None = None) -> Any:
+def predict_lazily(
+    model: Any,
+    x: Any,
+    batch_size: int | None = None,
+    steps: int | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+) -> Any:
     """What `model.predict(x)` will be, as Dask arrays: a chunk of rows for each chunk of rows.
 
     The model runs here over a row of zeros, which shows the shapes, and later as it is now, whatever becomes of it. A worker
@@ -33,6 +40,7 @@ def predict_lazily(model: Any, x: Any, batch_size: int | None = None, steps: int
         x: a Dask array (N, ...), or a list or dict of them, cut along the rows alone and all at the same rows.
         batch_size: rows a call of the model; a whole chunk if None.
         steps: only None: how many batches there are, the chunks say.
+        device, precision: where a task runs the model, as of `numba_rnn.device`; None as the worker's process has it.
 
     Raises:
         TypeError: Dask arrays beside others.
@@ -45,13 +53,14 @@ def predict_lazily(model: Any, x: Any, batch_size: int | None = None, steps: int
 
     arrays = flatten(x)
     _check(model, arrays, da.Array, steps)
+    where = {"device": device or model.device, "precision": precision}
     row = model.predict(map_structure(lambda a: np.zeros((1, *a.shape[1:]), a.dtype), x), batch_size, verbose=0)
     # A task of its own, whose result a worker keeps: as an argument of each chunk's task the model would be sent with each.
     sent = delayed(copy.deepcopy(model), pure=True, traverse=False)
     axes = [tuple(f"{place} {axis}" if axis else "rows" for axis in range(a.ndim)) for place, a in enumerate(arrays)]
     parts = da.blockwise(
         _predict, ("rows",), *(part for pair in zip(arrays, axes, strict=True) for part in pair), model=sent,
-        like=map_structure(lambda _: None, x), batch_size=batch_size, align_arrays=False, concatenate=False,
+        like=map_structure(lambda _: None, x), batch_size=batch_size, where=where, align_arrays=False, concatenate=False,
         meta=np.empty(0, object), token="predict",
     )  # fmt: skip
     rows = arrays[0].chunks[0]
@@ -89,10 +98,10 @@ def _check(model: Any, arrays: list[Any], kind: type, steps: Any) -> None:
             )
 
 
-def _predict(*blocks: Any, model: Any, like: Any, batch_size: int | None) -> list[Any]:
+def _predict(*blocks: Any, model: Any, like: Any, batch_size: int | None, where: dict[str, str | None]) -> list[Any]:
     """All outputs for a chunk: what a task computes, for others to take from."""
     arrays = [_only(block) for block in blocks]
-    return flatten(model.predict(pack(like, arrays), batch_size or max(1, len(arrays[0])), verbose=0))
+    return flatten(model.predict(pack(like, arrays), batch_size or max(1, len(arrays[0])), verbose=0, **where))
 
 
 def _only(block: Any) -> Any:

@@ -14,7 +14,10 @@ __all__ = ["Library"]
 
 NAMES = "libcublas.so.13", "libcublas.so.12"
 # Source: cublas_api.h, library_types.h.
-REALS = {np.dtype(np.float32): (0, ctypes.c_float), np.dtype(np.float64): (1, ctypes.c_double)}  # CUDA_R_32F, CUDA_R_64F
+REALS = {
+    np.dtype(np.float32): (0, ctypes.c_float),
+    np.dtype(np.float64): (1, ctypes.c_double),
+}  # CUDA_R_32F, CUDA_R_64F
 COMPUTE_64F = 70
 COMPUTE = {"fp32": 68, "bf16x3": 68, "tf32": 77, "bf16": 75}  # CUBLAS_COMPUTE_32F, _FAST_TF32, _FAST_16BF
 ANY_ALGORITHM = -1
@@ -53,7 +56,9 @@ class Library:
         one, zero = number(1), number(0)
         # cuBLAS counts down columns: in its eyes this is z' = w' x', (N, T) = (N, D) (D, T), once a sequence.
         with self._lock:
-            self._check(self._library.cublasSetStream_v2(self._handle, ctypes.c_void_p(stream.handle.value)), "cublasSetStream")
+            self._check(
+                self._library.cublasSetStream_v2(self._handle, ctypes.c_void_p(stream.handle.value)), "cublasSetStream"
+            )
             self._check(
                 self._library.cublasGemmStridedBatchedEx(
                     self._handle, 0, 0, N, T, D, ctypes.byref(one),

@@ -15,7 +15,10 @@ __all__ = ["cpu_microseconds", "gpu_microseconds"]
 # GPU. Source: the latencies and rates of the H100 that are published, added up along each kernel's critical path.
 CALL = 100.0  # microseconds: two launches, three copies and waiting for the last
 HOST_BYTES = 10e3  # bytes a microsecond, between the host's plain memory and the device's
-CACHE_BYTES = 4e6, 150e3  # bytes a microsecond that come out of the second-level cache: at most, and to one multiprocessor
+CACHE_BYTES = (
+    4e6,
+    150e3,
+)  # bytes a microsecond that come out of the second-level cache: at most, and to one multiprocessor
 MADDS = 10e6  # multiply-adds a microsecond, of the projection
 STEP = {"block": 0.15, "grid": 0.6, "cluster": 0.5, "tensor": 0.8}  # microseconds, where only latencies count
 GENERAL_STEP = 2.0

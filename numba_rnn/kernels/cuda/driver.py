@@ -66,7 +66,7 @@ class Driver(Protocol):
         ...
 
     def multiply(self, x: Any, w: Any, z: Any, precision: str, stream: Any) -> bool:
-        """z = x w over the last axis: x (B, T, D), rows of it contiguous, w (D, N), z (B, T, N). False if there is no library for it."""
+        """z = x w: x (B, T, D), rows of it contiguous, w (D, N), z (B, T, N). False if there is no library for it."""
         ...
 
     def flag(self) -> Any:

@@ -161,9 +161,7 @@ class CUDA:
         if D is None or H is None:
             return text
         size, device = size_of(recurrence, 1, D, H), self.driver.device
-        plans = (
-            f"{B} x {T}: {plan(size, Call(B, T, settings.precision), device).kernel} kernel" for B, T in DESCRIBED
-        )
+        plans = (f"{B} x {T}: {plan(size, Call(B, T, settings.precision), device).kernel} kernel" for B, T in DESCRIBED)
         return f"{text}; rows x steps: {', '.join(plans)}"
 
     def is_worth(self, recurrence: Recurrence, N: int, D: int, H: int, B: int, T: int, sequences: bool) -> bool:
@@ -184,7 +182,9 @@ class CUDA:
     def warm(self, prepared: Prepared) -> None:
         """Compile the kernels that a few sequences take, and many."""
         for B in WARMED:
-            self._scan_kernel(prepared.recurrence, plan(prepared.size, Call(B, 1, settings.precision), self.driver.device))
+            self._scan_kernel(
+                prepared.recurrence, plan(prepared.size, Call(B, 1, settings.precision), self.driver.device)
+            )
 
     def scan(
         self,
@@ -202,8 +202,9 @@ class CUDA:
             y = np.empty((0, x.shape[1], size.N * size.H)[:: 1 if options.return_sequences else 2], x.dtype)
             return y, np.empty(shape, x.dtype)
         states = np.zeros(shape, x.dtype) if initial_state is None else np.stack(initial_state)
-        there = [None if a is None else self._upload(a) for a in (x, mask, states.reshape(size.N, size.S, B, size.H))]
-        y_there, states_there = self.run(prepared, *there, options, stream)
+        states = states.reshape(size.N, size.S, B, size.H)
+        mask_there = None if mask is None else self._upload(mask)
+        y_there, states_there = self.run(prepared, self._upload(x), mask_there, self._upload(states), options, stream)
         y, last = self.driver.download(y_there, stream), self.driver.download(states_there, stream)
         self.pool(stream).give(y_there)
         self.check()
@@ -254,7 +255,9 @@ class CUDA:
         if w.shape[0] == 0:
             self.driver.fill(z, 0, stream)
         elif not self.driver.multiply(x, w, z, settings.precision, stream):
-            kernel = self._kernel(("multiply", z.dtype), lambda: build_multiply(toolkit.real_type(z.dtype)), TILE_THREADS)
+            kernel = self._kernel(
+                ("multiply", z.dtype), lambda: build_multiply(toolkit.real_type(z.dtype)), TILE_THREADS
+            )
             self.driver.launch(kernel, _tiles(z.shape[0] * z.shape[1], z.shape[2]), TILE_THREADS, stream, x, w, z)
 
     @cached_property

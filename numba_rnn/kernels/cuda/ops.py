@@ -9,22 +9,24 @@ import math
 import numpy as np
 
 from numba_rnn.kernels.cuda.ptx import exp2, reciprocal
-from numba_rnn.kernels.cuda.toolkit import cuda, device_function, real_type
+from numba_rnn.kernels.cuda.toolkit import cuda, device_function
 
 __all__ = ["ACTIVATIONS", "build_activations"]
 
 
 def build_activations(dtype):
     """Device functions by name, for one dtype."""
-    real = real_type(dtype)
-
     def constant(value):
         return np.dtype(dtype).type(value)
 
-    zero, half, one, two, three, six = (constant(v) for v in (0, 0.5, 1, 2, 3, 6))
+    zero, half, one, two, six = (constant(v) for v in (0, 0.5, 1, 2, 6))
     fifth, sixth, four = constant(0.2), constant(1 / 6), constant(4)
     selu_scale, selu_slope = constant(1.0507009873554805), constant(1.0507009873554805 * 1.6732632423543772)
-    sqrt_half, minus_log2_e, two_log2_e = constant(0.7071067811865476), constant(-1.4426950408889634), constant(2.8853900817779268)
+    sqrt_half, minus_log2_e, two_log2_e = (
+        constant(0.7071067811865476),
+        constant(-1.4426950408889634),
+        constant(2.8853900817779268),
+    )
 
     if np.dtype(dtype) == np.float32:
 

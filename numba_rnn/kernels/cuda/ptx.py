@@ -1,6 +1,7 @@
 """Single PTX instructions as device functions: what `cuda.jit` has no words for.
 
-Arrays are addressed by `address` (64 bits, global memory) and `shared_address` (32 bits, shared memory); adding a number adds bytes.
+Arrays are addressed by `address` (64 bits, global memory) and `shared_address` (32 bits, shared memory):
+adding a number adds bytes.
 Source: NVIDIA, "Parallel Thread Execution ISA", 9.0, whose names these are.
 """
 
@@ -9,8 +10,8 @@ import inspect
 from numba_rnn.kernels.cuda.toolkit import TypingError, cgutils, intrinsic, ir, types
 
 __all__ = [
-    "address", "bits_of", "cluster_arrive", "cluster_rank", "cluster_size", "cluster_wait", "cooperative", "exp2", "fence_barriers",
-    "float_of", "barrier_expect", "barrier_init", "barrier_reached", "load4", "load4_relaxed", "load4_shared", "load_relaxed",
+    "address", "barrier_expect", "barrier_init", "barrier_reached", "bits_of", "cluster_arrive", "cluster_rank", "cluster_size",
+    "cluster_wait", "cooperative", "exp2", "fence_barriers", "float_of", "load4", "load4_relaxed", "load4_shared", "load_relaxed",
     "map_shared", "mma_bf16", "mma_tf32", "pack_bf16", "reciprocal", "shared_address", "store4_remote", "store4_shared",
     "store_relaxed", "to_tf32",
 ]  # fmt: skip
@@ -100,7 +101,7 @@ float_of = instruction("mov.b32 $0, $1;", [F32], [U32])
 to_tf32 = instruction("cvt.rna.tf32.f32 $0, $1;", [U32], [F32])
 pack_bf16 = instruction("cvt.rn.bf16x2.f32 $0, $1, $2;", [U32], [F32, F32])  # (high, low)
 
-# Tensor cores: d (16, 8) = a b + c, spread over the 32 lanes of a warp; a (16, 8) and b (8, 8) in tf32, (16, 16) and (16, 8) in bf16.
+# Tensor cores: d (16, 8) = a b + c, spread over a warp's lanes; a (16, 8) and b (8, 8) in tf32, (16, 16) and (16, 8) in bf16.
 _MMA = "{$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};"
 mma_tf32 = instruction(
     "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 " + _MMA, [F32] * 4, [U32] * 6 + [F32] * 4, effect=True, convergent=True
@@ -132,13 +133,14 @@ barrier_reached = instruction(  # (barrier, parity): 1 once the phase of that pa
 )  # fmt: skip
 fence_barriers = instruction("fence.mbarrier_init.release.cluster;", [], [], memory=True)
 store4_remote = instruction(  # (where, barrier, 4 words), both addresses from `map_shared`
-    "st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [$0], {$2,$3,$4,$5}, [$1];", [], [U32, U32] + [F32] * 4, memory=True
+    "st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [$0], {$2,$3,$4,$5}, [$1];", [], [U32] * 2 + [F32] * 4,
+    memory=True,
 )  # fmt: skip
 
 
 @intrinsic
 def cooperative(typing_context):
-    """In a kernel: launch it cooperatively, all blocks at once or not at all. Without `cg.this_grid`, whose call spills registers."""
+    """In a kernel: launch it cooperatively, all blocks at once or not at all; `cg.this_grid` is a call, which spills registers."""
 
     def generate(context, builder, signature, arguments):
         context.active_code_library.use_cooperative = True

@@ -7,25 +7,25 @@ for _old, _new in (("row_stack", "vstack"), ("in1d", "isin"), ("trapz", "trapezo
     if not hasattr(np, _old):
         setattr(np, _old, getattr(np, _new))
 
-from llvmlite import ir  # noqa: E402
-from numba import config, cuda, float32, float64, int32, types, uint32, uint64  # noqa: E402
-from numba.core import cgutils  # noqa: E402
-from numba.core.errors import TypingError  # noqa: E402
+from llvmlite import ir
+from numba import config, cuda, float32, float64, int32, types, uint32, uint64
+from numba.core import cgutils
+from numba.core.errors import TypingError
 
 try:
     from numba.cuda.extending import intrinsic
 except ImportError:  # numba's own CUDA target, which numba-cuda replaces
-    from numba.extending import intrinsic
+    from numba.extending import intrinsic  # type: ignore[assignment]
 
 __all__ = [
-    "TypingError", "cgutils", "cuda", "device_function", "fill", "float32", "float64", "int32", "intrinsic", "ir", "kernel", "real_type",
-    "types", "uint32", "uint64",
+    "TypingError", "cgutils", "cuda", "device_function", "fill", "float32", "float64", "int32", "intrinsic", "ir", "kernel",
+    "real_type", "types", "uint32", "uint64",
 ]  # fmt: skip
 
 REALS = {np.dtype(np.float32): float32, np.dtype(np.float64): float64}
 
 # One sequence fills one block of a persistent kernel, and is right to.
-config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # type: ignore[attr-defined]
 
 
 def real_type(dtype):
