@@ -25,6 +25,21 @@ def pairs_of(G):
     return -(-G // 2)
 
 
+def in_turn(functions):
+    """A device function that calls these: an array that a loop goes over is in registers only if the compiler unrolls the loop."""
+    if len(functions) == 1:
+        return functions[0]
+    half = len(functions) // 2
+    before, after = in_turn(functions[:half]), in_turn(functions[half:])
+
+    @device_function
+    def both(*arguments):
+        before(*arguments)
+        after(*arguments)
+
+    return both
+
+
 def build_product(precision, G, H, groups, spans):
     """Device functions for one warp of a cell with H units.
 
@@ -64,14 +79,16 @@ def build_product(precision, G, H, groups, spans):
 
     if precision == "tf32":
 
-        @device_function
-        def load(w, recurrent, cell, unit, term):
-            for j in range(spans):
-                cuda.syncwarp()
+        def load_span(j):
+            @device_function
+            def load(w, recurrent, cell, unit, term):
+                cuda.syncthreads()
                 for tile in range(tiles):
                     for i in range(words):
                         u, k = unit + UNITS * (tile // pairs), term + TERMS * j + i // 2
                         w[j, tile, i] = to_tf32(weight(recurrent, cell, k, tile % pairs * 2 + i % 2, u))
+
+            return load
 
         @device_function
         def multiply(w, h, sums):
@@ -80,7 +97,7 @@ def build_product(precision, G, H, groups, spans):
                     for tile in range(tiles):
                         add(w, j, tile, half, h[j, 2 * half], h[j, 2 * half + 1], sums)
 
-        return load, to_tf32, multiply
+        return in_turn([load_span(j) for j in range(spans)]), to_tf32, multiply
 
     @device_function
     def rest(number):
@@ -90,17 +107,20 @@ def build_product(precision, G, H, groups, spans):
     def encode(number):
         return pack_bf16(number, rest(number) if twice else zero)
 
-    @device_function
-    def load(w, recurrent, cell, unit, term):
-        for part in range(words // 4):
-            for j in range(spans):
-                cuda.syncwarp()
-                for tile in range(tiles):
-                    for i in range(4):
-                        u, k = unit + UNITS * (tile // pairs), term + TERMS * j + i // 2 * 2
-                        low = weight(recurrent, cell, k, tile % pairs * 2 + i % 2, u)
-                        high = weight(recurrent, cell, k + 1, tile % pairs * 2 + i % 2, u)
-                        w[j, tile, 4 * part + i] = pack_bf16(rest(high), rest(low)) if part else pack_bf16(high, low)
+    def load_span(j):
+        @device_function
+        def load(w, recurrent, cell, unit, term):
+            cuda.syncthreads()
+            for tile in range(tiles):
+                for i in range(4):
+                    u, k = unit + UNITS * (tile // pairs), term + TERMS * j + i // 2 * 2
+                    low = weight(recurrent, cell, k, tile % pairs * 2 + i % 2, u)
+                    high = weight(recurrent, cell, k + 1, tile % pairs * 2 + i % 2, u)
+                    w[j, tile, i] = pack_bf16(high, low)
+                    if twice:
+                        w[j, tile, 4 + i] = pack_bf16(rest(high), rest(low))
+
+        return load
 
     @device_function
     def first_of(high, low):
@@ -123,4 +143,4 @@ def build_product(precision, G, H, groups, spans):
                 for tile in range(tiles):
                     add(w, j, tile, words // 4 - 1 - part, b0, b1, sums)
 
-    return load, encode, multiply
+    return in_turn([load_span(j) for j in range(spans)]), encode, multiply

@@ -65,7 +65,7 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
         backwards = (flags & BACKWARDS != 0) != (cell == 1)
         unit0 = cuda.blockIdx.x % blocks * (UNITS * groups)
 
-        exchange = cuda.shared.array((2, warps, reducers, 32, gates), float32)
+        exchange = cuda.shared.array((2, warps, reducers, 32, gates), float32, alignment=16)
         w = cuda.local.array((spans, tiles, words), uint32)
         h = cuda.local.array((spans, 4), uint32)
         sums = cuda.local.array((tiles, 4), float32)
@@ -134,17 +134,18 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
                     if waits > patience:
                         waiting = False
                         patience = 0
-                        error[0] = start + i + 1
+                        if error[0] == 0:
+                            error[0] = start + i + 1
                 cuda.syncwarp()
                 for tile in range(tiles):
                     for e in range(4):
                         sums[tile, e] = zero
                 multiply(w, h, sums)
                 for group in range(groups):
-                    for even in range(2):
+                    for odd in range(2):
                         for g in range(gates):
-                            value = sums[group * pairs + g // 2, g % 2 * 2 + even]
-                            exchange[turn, warp, 2 * group + even, lane, g] = value
+                            value = sums[group * pairs + g // 2, g % 2 * 2 + odd]
+                            exchange[turn, warp, 2 * group + odd, lane, g] = value
                 cuda.syncthreads()
 
                 if active:

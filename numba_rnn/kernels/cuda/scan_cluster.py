@@ -1,0 +1,193 @@
+"""The kernel for cells of middle size on tensor cores: a cluster of blocks runs 8 sequences whole. It names no cell.
+
+The recurrent weights lie in the registers of a cluster's blocks (sm_90 and later), of which each owns some units, a warp 8 of them and
+a slice of the sum (see `product`). A block stores what it has of the new h into the shared memory of all, and a barrier there counts the
+bytes: whoever has got all of h goes on. Each cluster runs by itself, as many as there are batches of 8 sequences.
+
+h lies in shared memory twice, before the step and after it. That is enough: a block has all of h only after every block, itself
+included, has read the h before it, and after its reducers have read the sums. So the sums need no second place.
+"""
+
+from numba_rnn.kernels.backend import BACKWARDS, ZERO_MASKED
+from numba_rnn.kernels.cuda.product import SEQUENCES, TERMS, UNITS, WORDS, build_product, pairs_of
+from numba_rnn.kernels.cuda.ptx import (
+    barrier_expect,
+    barrier_init,
+    barrier_reached,
+    bits_of,
+    cluster_arrive,
+    cluster_rank,
+    cluster_size,
+    cluster_wait,
+    fence_barriers,
+    float_of,
+    load4_shared,
+    map_shared,
+    shared_address,
+    store4_remote,
+)
+from numba_rnn.kernels.cuda.scan import MASKED, output_at, time_of
+from numba_rnn.kernels.cuda.scan_grid import MOST_WAITS
+from numba_rnn.kernels.cuda.toolkit import cuda, float32, uint32, uint64
+
+__all__ = ["build_scan_cluster", "groups_of"]
+
+WARP = 0xFFFFFFFF
+
+
+def groups_of(H, blocks):
+    """Of 8 units, that each block of a cluster owns; units beyond H have an h of 0."""
+    return -(-H // (UNITS * blocks))
+
+
+def build_scan_cluster(real, G, first, S, E, H, blocks, slices, precision, update, gate, act, rec):
+    """The kernel of a cell with H units; grid (blocks * ceil(B / 8), N), 32 * groups * slices threads. See `scan`; no `work`.
+
+    Args:
+        real, G, first, S, E: as `build_scan` has them; float32, one phase.
+        H: units.
+        blocks: of a cluster, 4 or 8.
+        slices: of the sum, a warp each; 2, or 4 with 8 blocks: there must be two warps a group, and whole tiles for each.
+        precision: a key of `product.WORDS`.
+        update, gate, act, rec: as `build_scan` has them.
+    """
+    assert first == G  # a cell with two phases would exchange h twice a step
+    zero = float32(0)
+    parameters = max(1, E)
+    groups, pairs, words = groups_of(H, blocks), pairs_of(G), WORDS[precision]
+    padded, gates, reducers = UNITS * blocks * groups, 2 * pairs, 2 * groups  # shapes are to be plain numbers
+    spans = padded // (TERMS * slices)
+    pitch = padded + 16  # words of a sequence's h: so that two sequences, read at once, share no bank
+    size = 4 * SEQUENCES * padded  # bytes of h
+    threads = 32 * groups * slices
+    peers = blocks // 4  # that a lane stores to
+    load_weights, encode, multiply = build_product(precision, G, H, 1, spans)
+
+    def scan(xw, mask, recurrent, biases, extra, states, y, work, error, start, T, flags):
+        cluster_size(blocks)
+        cell = cuda.blockIdx.y
+        row0 = cuda.blockIdx.x // blocks * SEQUENCES
+        thread = cuda.threadIdx.x
+        warp, lane = thread // 32, thread % 32
+        group, part = warp % groups, warp // groups
+        B, n = xw.shape[1], xw.shape[2]
+        backwards = (flags & BACKWARDS != 0) != (cell == 1)
+        unit0 = cluster_rank() * uint32(UNITS * groups)
+
+        h = cuda.shared.array((2, SEQUENCES, pitch), float32, alignment=16)
+        exchange = cuda.shared.array((slices, reducers, 32, gates), float32, alignment=16)
+        arrived = cuda.shared.array(2, uint64)
+        w = cuda.local.array((spans, pairs, words), uint32)
+        mine = cuda.local.array((spans, 4), uint32)
+        sums = cuda.local.array((pairs, 4), float32)
+        ahead = cuda.local.array(G, float32)
+        xv = cuda.local.array(G, float32)
+        rv = cuda.local.array(G, float32)
+        sv = cuda.local.array(S, float32)
+        pv = cuda.local.array(parameters, float32)
+        input_bias = cuda.local.array(G, float32)
+        bias = cuda.local.array(G, float32)
+
+        if thread == 0:
+            for turn in range(2):
+                barrier_init(shared_address(arrived, turn), 1)
+            fence_barriers()
+            for turn in range(2):
+                barrier_expect(shared_address(arrived, turn), size)
+        for e in range(thread, SEQUENCES * padded, threads):
+            r, k = e // padded, e % padded
+            h[0, r, k] = float_of(encode(states[cell, 0, row0 + r, k] if row0 + r < B and k < H else zero))
+
+        # As a multiplier, a lane holds weights of a unit, and of the terms that `product` says.
+        k0 = part * (TERMS * spans) + lane % 4 * 4
+        load_weights(w, recurrent, cell, unit0 + UNITS * group + lane // 4, k0)
+        # As a reducer, a thread of the first warps is a unit of one sequence: two warps a group, one of the even sequences.
+        # Beyond the last unit and the last sequence it does as those do, but writes nothing.
+        u, r = unit0 + UNITS * (warp // 2) + lane // 4, lane % 4 * 2 + warp % 2
+        uc, row = min(u, H - 1), min(row0 + r, B - 1)
+        reduces = warp < reducers
+        writes = reduces and u < H and row0 + r < B
+        for g in range(G):
+            input_bias[g] = biases[cell, 0, g * H + uc]
+            bias[g] = biases[cell, 1, g * H + uc]
+            ahead[g] = xw[cell, row, n - 1 if backwards else 0, g * H + uc]
+        for e in range(E):
+            pv[e] = extra[cell, e, uc]
+        for s in range(S):
+            sv[s] = states[cell, s, row, uc]
+        counts = flags & MASKED == 0 or mask[row, time_of(start, T, backwards)]
+        out = zero
+        if start > 0:
+            out = y[row, output_at(start - 1, T, cell, flags), cell * H + uc]
+        # A lane stores four units, which it gets from the lanes that have them, to a quarter of the blocks.
+        source = lane % 4 + lane // 16 * 16
+        place = unit0 + UNITS * (warp // 2) + lane // 16 * 4
+        peer0 = lane // 4 % 4 * peers
+        cluster_arrive()
+        cluster_wait()
+
+        patience = MOST_WAITS
+        for i in range(n):
+            now = i & 1
+            if i > 0:
+                waits = 0
+                while barrier_reached(shared_address(arrived, now), (i - 1) // 2 % 2) == 0 and waits <= patience:
+                    waits += 1
+                if waits > patience:
+                    patience = 0
+                    if error[0] == 0:
+                        error[0] = start + i + 1
+                if thread == 0 and i + 2 < n:
+                    barrier_expect(shared_address(arrived, now), size)  # of the step after the next
+            cuda.syncwarp()
+            for j in range(spans):
+                q = load4_shared(shared_address(h, (now, lane // 4, k0 + TERMS * j)))
+                for e in range(4):
+                    mine[j, e] = bits_of(q[e])
+            for tile in range(pairs):
+                for e in range(4):
+                    sums[tile, e] = zero
+            multiply(w, mine, sums)
+            for odd in range(2):
+                for g in range(gates):
+                    exchange[part, 2 * group + odd, lane, g] = sums[g // 2, g % 2 * 2 + odd]
+            cuda.syncthreads()
+
+            if reduces:
+                for g in range(G):
+                    total = bias[g]
+                    for v in range(slices):
+                        total += exchange[v, warp, lane, g]
+                    rv[g] = total
+                    xv[g] = ahead[g] + input_bias[g]
+                new = update(act, rec, xv, rv, sv, pv)
+                if counts:
+                    for s in range(S):
+                        sv[s] = new[s]
+                    out = new[0]
+                elif flags & ZERO_MASKED != 0:
+                    out = zero
+                if i + 1 < n:
+                    word = float_of(encode(sv[0] if u < H else zero))
+                    q0 = cuda.shfl_sync(WARP, word, source)
+                    q1 = cuda.shfl_sync(WARP, word, source + 4)
+                    q2 = cuda.shfl_sync(WARP, word, source + 8)
+                    q3 = cuda.shfl_sync(WARP, word, source + 12)
+                    where, barrier = shared_address(h, (1 - now, r, place)), shared_address(arrived, 1 - now)
+                    for peer in range(peers):
+                        rank = peer0 + peer
+                        store4_remote(map_shared(where, rank), map_shared(barrier, rank), q0, q1, q2, q3)
+                if writes:
+                    y[row, output_at(start + i, T, cell, flags), cell * H + u] = out
+                later = min(i + 1, n - 1)  # no branch around the loads: it would double all that follows
+                for g in range(G):
+                    ahead[g] = xw[cell, row, n - 1 - later if backwards else later, g * H + uc]
+                counts = flags & MASKED == 0 or mask[row, time_of(start + later, T, backwards)]
+
+        if writes:
+            for s in range(S):
+                states[cell, s, row, u] = sv[s]
+        cluster_arrive()  # a block that ends takes its shared memory along
+        cluster_wait()
+
+    return scan
