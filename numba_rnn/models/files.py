@@ -78,6 +78,7 @@ def load_model(
     safe_mode: bool = True,
     *,
     weights: str | None = None,
+    device: str | None = None,
 ) -> Any:
     """The model in a `.keras` or whole-model `.h5` file saved by any Keras, with its weights.
 
@@ -88,6 +89,7 @@ def load_model(
         safe_mode: accepted for Keras' sake; nothing in a file is ever executed, imported or unpickled.
         weights: "bfloat16", "float16" or "int8": recurrent cells and `Dense` layers compute with matrices of fewer bytes, as by
             `model.compress_weights`, at the price that `numba-rnn info --compare` shows.
+        device: what the model's `predict` and `evaluate` run on, as of `numba_rnn.device`; None for the settings.
 
     Returns:
         A `Sequential` or `Model` that predicts what Keras predicts.
@@ -96,10 +98,11 @@ def load_model(
         FileNotFoundError: there is no such file.
         ModelFileError: the file is damaged, unsafe, or holds something this library does not run.
         TypeError: `filepath` is neither a string nor a path.
-        ValueError: other `weights`, before the file is looked at; a weight that cannot be kept so.
+        ValueError: other `weights` or `device`, before the file is looked at; a weight that cannot be kept so.
         DTypeError: `weights`, and such a layer computes in float64.
+        DeviceError: the device is not there.
     """
-    return _find_loaders().load_model(filepath, custom_objects, compile, safe_mode, weights=weights)
+    return _find_loaders().load_model(filepath, custom_objects, compile, safe_mode, weights=weights, device=device)
 
 
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, by_name: bool = False) -> None:

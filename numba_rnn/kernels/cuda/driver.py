@@ -53,6 +53,10 @@ class Driver(Protocol):
         """A copy of a NumPy array on the device."""
         ...
 
+    def send(self, array: Array, target: Any, stream: Any) -> None:
+        """A C-contiguous NumPy array into one on the device, of the same shape and dtype."""
+        ...
+
     def download(self, array: Any, stream: Any) -> Array:
         """A copy of a device's array, once all before it on the stream is done."""
         ...
@@ -102,6 +106,10 @@ class Hardware:
     def upload(self, array: Array, stream: Any) -> Any:
         """Waits until the array may be changed again: its memory is not pinned."""
         return toolkit.cuda.to_device(np.ascontiguousarray(array), stream=stream)
+
+    def send(self, array: Array, target: Any, stream: Any) -> None:
+        """Waits, as `upload` does."""
+        target.copy_to_device(array, stream=stream)
 
     def download(self, array: Any, stream: Any) -> Array:
         """Waits."""

@@ -134,6 +134,14 @@ class CUDA:
     def _upload(self, array: Array) -> Any:
         return self.driver.upload(np.ascontiguousarray(array), self.stream)
 
+    def _send(self, array: Array) -> Any:
+        """A copy of a call's array on the device, in memory from the pool."""
+        if array.size == 0:  # nothing to send, and nothing there to point to
+            return self.pool(self.stream).take((*array.shape[:-1], 1), array.dtype)[..., :0]
+        target = self.pool(self.stream).take(array.shape, array.dtype)
+        self.driver.send(np.ascontiguousarray(array), target, self.stream)
+        return target
+
     def _kernel(self, key: Any, build: Callable[[], Callable[..., None]], threads: int) -> Any:
         with self._lock:
             if key not in self._compiled:
@@ -202,11 +210,11 @@ class CUDA:
             y = np.empty((0, x.shape[1], size.N * size.H)[:: 1 if options.return_sequences else 2], x.dtype)
             return y, np.empty(shape, x.dtype)
         states = np.zeros(shape, x.dtype) if initial_state is None else np.stack(initial_state)
-        states = states.reshape(size.N, size.S, B, size.H)
-        mask_there = None if mask is None else self._upload(mask)
-        y_there, states_there = self.run(prepared, self._upload(x), mask_there, self._upload(states), options, stream)
+        there = [self._send(a) for a in (x, states.reshape(size.N, size.S, B, size.H))]
+        mask_there = None if mask is None else self._send(mask)
+        y_there, states_there = self.run(prepared, there[0], mask_there, there[1], options, stream)
         y, last = self.driver.download(y_there, stream), self.driver.download(states_there, stream)
-        self.pool(stream).give(y_there)
+        self.pool(stream).give(y_there, *there, *(() if mask_there is None else (mask_there,)))
         self.check()
         return (y if options.return_sequences else y[:, 0]), last.reshape(shape)
 
@@ -298,10 +306,10 @@ class CUDA:
         B, H = x.shape[0], prepared.bias.shape[0]
         if B == 0 or H == 0:
             return np.empty((B, H), x.dtype)
-        there = self._upload(x) if x.size else self.pool(stream).take((B, 1), x.dtype)[:, :0]
+        there = self._send(x)
         z = self.linear_there(prepared, there, "linear", stream)
         out = self.driver.download(z, stream)
-        self.pool(stream).give(z)
+        self.pool(stream).give(z, there)
         return out
 
     def linear_there(self, prepared: PreparedLinear, x: Any, activation: str, stream: Any) -> Any:

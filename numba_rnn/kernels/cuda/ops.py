@@ -19,7 +19,7 @@ def build_activations(dtype):
     def constant(value):
         return np.dtype(dtype).type(value)
 
-    zero, half, one, two, six = (constant(v) for v in (0, 0.5, 1, 2, 6))
+    zero, half, one, two, minus_two, six = (constant(v) for v in (0, 0.5, 1, 2, -2, 6))
     fifth, sixth, four = constant(0.2), constant(1 / 6), constant(4)
     selu_scale, selu_slope = constant(1.0507009873554805), constant(1.0507009873554805 * 1.6732632423543772)
     sqrt_half, minus_log2_e, two_log2_e = (
@@ -36,7 +36,7 @@ def build_activations(dtype):
 
         @device_function
         def tanh(x):
-            return one - two * reciprocal(one + exp2(two_log2_e * x))
+            return cuda.fma(minus_two, reciprocal(one + exp2(two_log2_e * x)), one)
 
     else:
 

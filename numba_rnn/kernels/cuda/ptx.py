@@ -10,15 +10,17 @@ import inspect
 from numba_rnn.kernels.cuda.toolkit import TypingError, cgutils, intrinsic, ir, types
 
 __all__ = [
-    "address", "barrier_expect", "barrier_init", "barrier_reached", "bits_of", "cluster_arrive", "cluster_rank", "cluster_size",
-    "cluster_wait", "cooperative", "exp2", "fence_barriers", "float_of", "load4", "load4_relaxed", "load4_shared", "load_relaxed",
-    "map_shared", "mma_bf16", "mma_tf32", "pack_bf16", "reciprocal", "shared_address", "store4_remote", "store4_shared",
+    "address", "advance", "barrier_expect", "barrier_init", "barrier_reached", "bits_of", "cluster_arrive",
+    "cluster_rank", "cluster_size", "cluster_wait", "cooperative", "exp2", "fence_barriers", "float_of",
+    "load2_float64_shared", "load4", "load4_relaxed", "load4_shared", "load_byte", "load_float32", "load_float64",
+    "load_relaxed", "map_shared", "mma_bf16", "mma_tf32", "once32", "once64", "pack_bf16", "reciprocal", "shared_address",
+    "store4_remote", "store4_shared", "store_float32", "store_float32_shared", "store_float64", "store_float64_shared",
     "store_relaxed", "to_tf32",
 ]  # fmt: skip
 
-F32, U32, U64 = types.float32, types.uint32, types.uint64
-LLVM = {F32: ir.FloatType(), U32: ir.IntType(32), U64: ir.IntType(64)}
-LETTERS = {F32: "f", U32: "r", U64: "l"}  # of an operand's constraint
+F32, F64, I32, U32, U64 = types.float32, types.float64, types.int32, types.uint32, types.uint64
+LLVM = {F32: ir.FloatType(), F64: ir.DoubleType(), I32: ir.IntType(32), U32: ir.IntType(32), U64: ir.IntType(64)}
+LETTERS = {F32: "f", F64: "d", I32: "r", U32: "r", U64: "l"}  # of an operand's constraint
 
 
 def instruction(ptx, returns, takes, *, effect=False, memory=False, convergent=False):
@@ -110,9 +112,26 @@ mma_bf16 = instruction(
     "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 " + _MMA, [F32] * 4, [U32] * 6 + [F32] * 4, effect=True, convergent=True
 )  # fmt: skip
 
+# Where something stands after `count` strides, of bytes and perhaps negative: (count, stride, address).
+advance = instruction("mad.wide.s32 $0, $1, $2, $3;", [U64], [I32, I32, U64])
+
+# What the compiler shall compute once and not again wherever it is used.
+once32 = instruction("mov.b32 $0, $1;", [I32], [I32], effect=True)
+once64 = instruction("mov.b64 $0, $1;", [U64], [U64], effect=True)
+
+# One number. Loads from global memory go through the read-only cache: of what nobody writes while the kernel runs.
+load_byte = instruction("ld.global.nc.u8 $0, [$1];", [U32], [U64])
+load_float32 = instruction("ld.global.nc.f32 $0, [$1];", [F32], [U64])
+load_float64 = instruction("ld.global.nc.f64 $0, [$1];", [F64], [U64])
+store_float32 = instruction("st.global.f32 [$0], $1;", [], [U64, F32], memory=True)
+store_float64 = instruction("st.global.f64 [$0], $1;", [], [U64, F64], memory=True)
+store_float32_shared = instruction("st.shared.f32 [$0], $1;", [], [U32, F32], memory=True)
+store_float64_shared = instruction("st.shared.f64 [$0], $1;", [], [U32, F64], memory=True)
+
 # Four words at once, 16-byte aligned; `load4` through the read-only cache: of what nobody writes while the kernel runs.
 load4 = instruction("ld.global.nc.v4.f32 {$0,$1,$2,$3}, [$4];", [F32] * 4, [U64])
 load4_shared = instruction("ld.shared.v4.f32 {$0,$1,$2,$3}, [$4];", [F32] * 4, [U32], memory=True)
+load2_float64_shared = instruction("ld.shared.v2.f64 {$0,$1}, [$2];", [F64] * 2, [U32], memory=True)
 store4_shared = instruction("st.shared.v4.f32 [$0], {$1,$2,$3,$4};", [], [U32] + [F32] * 4, memory=True)
 
 # Words that another block writes while this one waits for them. Relaxed: each word is whole, nothing is said about any other.

@@ -40,7 +40,7 @@ def kernel(function, threads):
 
 def device_function(function):
     """A function for kernels to call: the compiler inlines it."""
-    return cuda.jit(function, device=True)
+    return cuda.jit(function, device=True, forceinline=True)
 
 
 def fill(array, byte, stream):

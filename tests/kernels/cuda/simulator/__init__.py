@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .memory import OutOfRangeError
+from .arrays import OutOfRangeError
+from .races import RaceError
 from .running import Report, run
 from .scheduling import SCHEDULES, DeadlockError, DivergenceError
 
-__all__ = ["SCHEDULES", "DeadlockError", "DivergenceError", "OutOfRangeError", "Report", "run"]
+__all__ = ["SCHEDULES", "DeadlockError", "DivergenceError", "OutOfRangeError", "RaceError", "Report", "run"]

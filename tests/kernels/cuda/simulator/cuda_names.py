@@ -9,7 +9,7 @@ import numpy as np
 from greenlet import getcurrent
 
 from .mathematics import fma
-from .memory import Checked, checked, dtype_of, fill_garbage, shape_of
+from .arrays import Checked, dtype_of, fill_garbage, shape_of
 from .scheduling import DivergenceError, line_of, name_of
 
 __all__ = ["Cuda", "Index"]
@@ -56,7 +56,7 @@ class LocalNames:
         """Of the thread, full of garbage."""
         template = self.templates.get((shape, dtype))
         if template is None:
-            template = self.templates[shape, dtype] = checked(np.empty(shape_of(shape), dtype_of(dtype)))
+            template = self.templates[shape, dtype] = np.empty(shape_of(shape), dtype_of(dtype)).view(Checked)
             fill_garbage(template)
         return template.copy()
 
@@ -66,7 +66,7 @@ class ConstNames:
 
     def array_like(self, array: Any) -> Checked:
         """The array itself."""
-        return checked(array)
+        return array.view(Checked)
 
 
 class Atomics:
@@ -77,14 +77,17 @@ class Atomics:
 
     def change(self, array: Any, index: Any, new: Any) -> Any:
         """Replace array[index] by new(it); what it was."""
-        old = array[index]
-        value = new(old)
-        if value == old:
+        get = Checked.__getitem__
+        old = get(array, index)
+        if new(old) == old:
             self.scheduler.poll((id(array), index))
-            old = array[index]
-            value = new(old)
-        array[index] = value
-        self.scheduler.version += 1
+            old = get(array, index)
+        value = new(old)
+        if value != old:
+            Checked.__setitem__(array, index, value)
+            self.scheduler.version += 1
+        if self.scheduler.races is not None:
+            array.space.trace_atomic(array, index)
         return old
 
     def add(self, array: Any, index: Any, value: Any) -> Any:
@@ -181,10 +184,22 @@ class Cuda:
 
     def syncwarp(self, mask: int = ALL) -> None:
         """Wait for the lanes in the mask."""
-        self.exchange(mask, sys._getframe(1), None, exited=True)
+        races = self.scheduler.races
+        if races is None:
+            self.exchange(mask, sys._getframe(1), None, exited=True)
+            return
+        thread = getcurrent()
+        arrivals: list[Any] = []
+        races.arrive(arrivals, thread)
+        group = self.exchange(
+            mask, sys._getframe(1), arrivals[0], lambda values: races.join(list(values.values())), exited=True
+        )
+        races.learn(thread, group.result)
 
     def threadfence(self) -> None:
-        """Nothing: memory is consistent here."""
+        """Of interest to those who look for races: memory is consistent here."""
+        if self.scheduler.races is not None:
+            self.scheduler.races.fence()
 
     threadfence_block = threadfence_system = threadfence
 
@@ -201,7 +216,7 @@ class Cuda:
         group = warp.groups.get(mask)
         if group is None:
             group = warp.groups[mask] = Exchange(place, self.participants(thread, mask, exited))
-        elif group.place != place:
+        elif group.place != place and line_of(group.place) != line_of(place):
             raise DivergenceError(
                 f"{name_of(thread)} executes a warp instruction at {line_of(place)}, another lane of the mask waits at "
                 f"{line_of(group.place)}"

@@ -1,4 +1,4 @@
-"""Arrays that check every index, and addresses of global and shared memory that are plain numbers."""
+"""Global and shared memory, whose addresses are plain numbers."""
 
 from __future__ import annotations
 
@@ -8,97 +8,13 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [
-    "GARBAGE",
-    "SHARED_BYTES",
-    "Checked",
-    "Global",
-    "OutOfRangeError",
-    "Region",
-    "Shared",
-    "checked",
-    "dtype_of",
-    "fill_garbage",
-    "shape_of",
-]
+from .arrays import Checked, OutOfRangeError, Traced, dtype_of, fill_garbage, shape_of
 
-GARBAGE = 0x7FFADBAD  # NaN in float32; twice, NaN in float64; a large number in integers
+__all__ = ["WINDOW", "Global", "Layout", "Shared"]
+
 SHARED_BYTES = 48 * 1024  # of what a kernel declares
 WINDOW = 1 << 24  # of shared memory: the bits above hold a block's rank + 1 in addresses from `map_shared`
 GAP = 1 << 20
-
-
-class OutOfRangeError(IndexError):
-    """An index or address outside of an array."""
-
-
-class Checked(np.ndarray):
-    """An array as kernels see it: no negative indices, which the GPU would not wrap."""
-
-    origin: int | None = None  # the address of its first element, where known
-    space: Any = None
-
-    def __array_finalize__(self, parent: Any) -> None:
-        self.space = getattr(parent, "space", None)
-
-    def __getitem__(self, index: Any, get: Any = np.ndarray.__getitem__) -> Any:
-        if index.__class__ is int:
-            if index < 0:
-                raise OutOfRangeError(f"index {index} of an array of shape {self.shape}")
-        elif index.__class__ is tuple:
-            for i in index:
-                if i.__class__ is not slice and i < 0:
-                    raise OutOfRangeError(f"index {index} of an array of shape {self.shape}")
-        else:
-            check(self, index)
-        return get(self, index)
-
-    def __setitem__(self, index: Any, value: Any, put: Any = np.ndarray.__setitem__) -> None:
-        if index.__class__ is int:
-            if index < 0:
-                raise OutOfRangeError(f"index {index} of an array of shape {self.shape}")
-        elif index.__class__ is tuple:
-            for i in index:
-                if i.__class__ is not slice and i < 0:
-                    raise OutOfRangeError(f"index {index} of an array of shape {self.shape}")
-        else:
-            check(self, index)
-        put(self, index, value)
-
-
-def check(array: Any, index: Any) -> None:
-    """The rarer kinds of indices."""
-    if isinstance(index, slice):
-        for i in (index.start, index.stop):
-            if i is not None and i < 0:
-                raise OutOfRangeError(f"slice {index} of an array of shape {array.shape}")
-    elif not isinstance(index, (int, np.integer)):
-        raise TypeError(f"kernels index by integers and slices. Received: {type(index).__name__}.")
-    elif index < 0:
-        raise OutOfRangeError(f"index {index} of an array of shape {array.shape}")
-
-
-def checked(array: Any) -> Checked:
-    """The same memory, every index checked."""
-    return array.view(Checked)
-
-
-def dtype_of(kind: Any) -> np.dtype[Any]:
-    """NumPy's dtype of a dtype, a NumPy scalar type or one of numba's scalar types."""
-    return np.dtype(getattr(kind, "name", kind)) if not isinstance(kind, (np.dtype, type)) else np.dtype(kind)
-
-
-def shape_of(shape: Any) -> tuple[int, ...]:
-    """A tuple, also of one number."""
-    return tuple(int(n) for n in shape) if isinstance(shape, tuple) else (int(shape),)
-
-
-def fill_garbage(array: Any) -> None:
-    """What memory holds that nobody has written."""
-    flat = array.reshape(-1).view(np.uint8)
-    whole = flat.size // 4 * 4
-    flat[:whole].view(np.uint32)[:] = GARBAGE
-    flat[whole:] = GARBAGE & 0xFF
 
 
 class Region:
@@ -139,7 +55,9 @@ def offset_of(array: Any, index: Any) -> int:
 class Global:
     """The address space of the kernel's arguments; far gaps lie between arrays that do not share memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, races: Any) -> None:
+        self.races = races
+        self.kind = Checked if races is None else Traced
         self.bases: dict[int, tuple[int, Any]] = {}  # pointer of a root -> (its address here, the root as words)
         self.next = GAP
         self.starts: list[int] = []
@@ -147,7 +65,7 @@ class Global:
 
     def add(self, array: Any) -> Checked:
         """The array as the kernel gets it."""
-        out = checked(array)
+        out = array.view(self.kind)
         out.space = self
         root = root_of(array)
         pointer = data_pointer(root)
@@ -179,14 +97,12 @@ class Global:
 
     def address(self, array: Any, index: Any) -> int:
         """Of array[index]."""
+        if getattr(array, "space", None) is not self:
+            raise TypeError("`address` is of global arrays: this one is local or shared")
         origin = array.origin
         if origin is None:
             pointer = data_pointer(root_of(array))
-            if pointer not in self.bases:
-                raise TypeError("`address` is of global arrays: this one is local or shared")
             origin = array.origin = self.bases[pointer][0] + data_pointer(array) - pointer
-        elif array.space is not self:
-            raise TypeError("`address` is of global arrays: this one is local or shared")
         return origin + offset_of(array, index)
 
     def find(self, address: int, size: int) -> tuple[Region, int]:
@@ -200,14 +116,29 @@ class Global:
                 return region, (address - region.start) >> 2
         raise OutOfRangeError(f"{size} bytes at the global address {address:#x} belong to no argument of the kernel")
 
+    def trace_read(self, array: Any, index: Any) -> None:
+        """The current thread reads array[index]."""
+        self.races.read(self.address(array, index))
+
+    def trace_write(self, array: Any, index: Any, same: bool) -> None:
+        """The current thread writes array[index]."""
+        self.races.write(self.address(array, index), same=same)
+
+    def trace_atomic(self, array: Any, index: Any) -> None:
+        """The current thread changes array[index] in one step."""
+        self.races.read(self.address(array, index), relaxed=True)
+        self.races.write(self.address(array, index), relaxed=True)
+
 
 class Shared:
     """The shared memory of a block; `layout` is one for all blocks of a kernel."""
 
-    __slots__ = ("arrays", "barriers", "floats", "layout", "memory", "words")
+    __slots__ = ("arrays", "barriers", "floats", "key", "kind", "layout", "memory", "races", "words")
 
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
+    def __init__(self, layout: Layout, races: Any, number: int) -> None:
+        self.layout, self.races = layout, races
+        self.kind = Checked if races is None else Traced
+        self.key = -(number + 1) * WINDOW  # of its words, in the history that `races` keeps
         self.memory = np.empty(layout.limit, np.uint8)
         fill_garbage(self.memory)
         self.floats, self.words = self.memory.view(np.float32), self.memory.view(np.uint32)
@@ -221,14 +152,14 @@ class Shared:
             dtype, shape = dtype_of(dtype), shape_of(shape)
             size = math.prod(shape) * dtype.itemsize
             start = self.layout.place(key, size, alignment or dtype.itemsize)
-            array = checked(self.memory[start : start + size].view(dtype).reshape(shape))
+            array = self.memory[start : start + size].view(dtype).reshape(shape).view(self.kind)
             array.origin, array.space = start, self
             self.arrays[key] = array
         return array
 
     def address(self, array: Any, index: Any) -> int:
         """Of array[index] in this block's shared memory."""
-        if array.space is not self:
+        if getattr(array, "space", None) is not self:
             raise TypeError("`shared_address` is of arrays in the block's own shared memory")
         if array.origin is None:
             array.origin = data_pointer(array) - data_pointer(self.memory)
@@ -243,6 +174,19 @@ class Shared:
         if not self.layout.holds(address, size):
             raise OutOfRangeError(f"{size} bytes at the shared address {address:#x} belong to no array of the kernel")
         return address >> 2
+
+    def trace_read(self, array: Any, index: Any) -> None:
+        """The current thread reads array[index]."""
+        self.races.read(self.key + self.address(array, index))
+
+    def trace_write(self, array: Any, index: Any, same: bool) -> None:
+        """The current thread writes array[index]."""
+        self.races.write(self.key + self.address(array, index), same=same)
+
+    def trace_atomic(self, array: Any, index: Any) -> None:
+        """The current thread changes array[index] in one step."""
+        self.races.read(self.key + self.address(array, index), relaxed=True)
+        self.races.write(self.key + self.address(array, index), relaxed=True)
 
 
 class Layout:

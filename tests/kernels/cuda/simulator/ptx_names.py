@@ -9,7 +9,8 @@ import numpy as np
 from greenlet import getcurrent
 
 from . import tensor_cores
-from .memory import WINDOW, OutOfRangeError
+from .arrays import OutOfRangeError
+from .memory import WINDOW
 from .scheduling import DivergenceError, name_of
 
 __all__ = ["Ptx"]
@@ -26,11 +27,13 @@ def flushed(x: Any) -> Any:
 class ByteBarrier:
     """An mbarrier: a phase is over when all have arrived and all bytes that they expect have come."""
 
-    __slots__ = ("arrived", "bytes", "expected", "phase")
+    __slots__ = ("arrivals", "arrived", "bytes", "expected", "known", "phase")
 
     def __init__(self, expected: int) -> None:
         self.expected = expected
         self.arrived = self.bytes = self.phase = 0
+        self.arrivals: list[Any] = []  # what they know, where races are looked for
+        self.known: Any = None
 
     def settle(self) -> bool:
         """Whether that was the end of a phase."""
@@ -46,7 +49,7 @@ class Ptx:
 
     def __init__(self, simulation: Any) -> None:
         self.simulation, self.scheduler, self.cuda = simulation, simulation.scheduler, simulation.cuda
-        self.memory = simulation.memory
+        self.memory, self.races = simulation.memory, simulation.races
 
     # Addresses.
 
@@ -134,12 +137,18 @@ class Ptx:
     def load4(self, address: int) -> tuple[Any, ...]:
         """Four float32 of global memory that nobody writes."""
         region, i = self.memory.find(address, 16)
+        if self.races is not None:
+            for word in range(address, address + 16, 4):
+                self.races.read(word, constant=True)
         return tuple(region.floats[i : i + 4])
 
     def load4_shared(self, address: int) -> tuple[Any, ...]:
         """Four float32 of the block's shared memory."""
         shared = getcurrent().block.memory
         i = shared.find(address, 16)
+        if self.races is not None:
+            for word in range(address, address + 16, 4):
+                self.races.read(shared.key + word)
         return tuple(shared.floats[i : i + 4])
 
     def store4_shared(self, address: int, a: Any, b: Any, c: Any, d: Any) -> None:
@@ -147,17 +156,25 @@ class Ptx:
         shared = getcurrent().block.memory
         i = shared.find(address, 16)
         shared.floats[i : i + 4] = a, b, c, d
+        if self.races is not None:
+            for word in range(address, address + 16, 4):
+                self.races.write(shared.key + word)
 
     def load_relaxed(self, address: int) -> int:
         """A word that others write."""
         region, i = self.memory.find(address, 4)
         self.scheduler.poll(address)
+        if self.races is not None:
+            self.races.read(address, relaxed=True)
         return int(region.words[i])
 
     def load4_relaxed(self, address: int) -> tuple[int, ...]:
         """Four words that others write."""
         region, i = self.memory.find(address, 16)
         self.scheduler.poll(address)
+        if self.races is not None:
+            for word in range(address, address + 16, 4):
+                self.races.read(word, relaxed=True)
         return tuple(region.words[i : i + 4].tolist())
 
     def store_relaxed(self, address: int, word: int) -> None:
@@ -165,6 +182,8 @@ class Ptx:
         region, i = self.memory.find(address, 4)
         region.words[i] = int(word) & 0xFFFFFFFF
         self.scheduler.version += 1
+        if self.races is not None:
+            self.races.write(address, relaxed=True)
 
     # Clusters.
 
@@ -214,15 +233,23 @@ class Ptx:
         self.settle(barrier)
 
     def settle(self, barrier: ByteBarrier) -> None:
-        """Whoever polls the barrier looks again."""
+        """The current thread has come, or has brought bytes; whoever polls the barrier looks again at the end of a phase."""
+        if self.races is not None:
+            self.races.arrive(barrier.arrivals, getcurrent())
         if barrier.settle():
             self.scheduler.version += 1
+            if self.races is not None:
+                barrier.known = self.races.join(barrier.arrivals)
+                barrier.arrivals = []
 
     def barrier_reached(self, address: int, parity: int) -> int:
         """1 once the phase of that parity is over."""
         barrier = self.barrier(getcurrent().block.memory, address)
         self.scheduler.poll(("barrier", getcurrent().block.index, address))
-        return int(barrier.phase & 1 != int(parity) & 1)
+        reached = barrier.phase & 1 != int(parity) & 1
+        if reached and self.races is not None and barrier.known is not None:
+            self.races.learn(getcurrent(), barrier.known)
+        return int(reached)
 
     def fence_barriers(self) -> None:
         """Nothing: memory is consistent here."""
@@ -236,6 +263,9 @@ class Ptx:
         i = block.memory.find(offset, 16)
         barrier = self.barrier(block.memory, barrier_offset)
         block.memory.floats[i : i + 4] = a, b, c, d
+        if self.races is not None:
+            for word in range(offset, offset + 16, 4):
+                self.races.write(block.memory.key + word)
         barrier.bytes -= 16
         self.settle(barrier)
         self.scheduler.version += 1

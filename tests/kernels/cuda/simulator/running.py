@@ -11,6 +11,7 @@ import numpy as np
 from .cuda_names import Cuda, Index
 from .memory import Global, Layout, Shared
 from .ptx_names import Ptx
+from .races import Races
 from .rewiring import Rewiring
 from .scheduling import Barrier, Block, Scheduler, Thread, Warp
 
@@ -59,11 +60,15 @@ def triple(size: Any) -> Index:
 class Simulation:
     """One launch."""
 
-    def __init__(self, grid: Index, threads: Index, cluster: int, seed: int, schedule: str, give_up: bool) -> None:
+    def __init__(
+        self, grid: Index, threads: Index, cluster: int, seed: int, schedule: str, give_up: bool, races: bool
+    ) -> None:
         self.grid, self.threads, self.cluster = grid, threads, cluster
         self.scheduler = Scheduler(schedule, seed, give_up)
-        self.memory, self.layout = Global(), Layout()
         count = threads.x * threads.y * threads.z
+        self.races = Races(count * grid.x * grid.y * grid.z) if races else None
+        self.scheduler.races = self.races
+        self.memory, self.layout = Global(self.races), Layout()
         self.barrier = Barrier("the grid's sync", count * grid.x * grid.y * grid.z)
         self.cuda = Cuda(self.scheduler, threads, grid, self.barrier)
         self.ptx = Ptx(self)
@@ -94,7 +99,11 @@ class Simulation:
             function(*arguments)
             ended(thread)
 
-        threads = [thread for block in self.blocks() for thread in self.members(block, body)]
+        threads: list[Thread] = [thread for block in self.blocks() for thread in self.members(block, body)]
+        for number, thread in enumerate(threads):
+            thread.number = number
+            if self.races is not None:
+                self.races.begin(thread)
         with np.errstate(all="ignore"):
             scheduler.start(threads)
         return Report(len(threads), scheduler.switches, self.layout.used, self.cluster)
@@ -109,7 +118,11 @@ class Simulation:
                     members = [Block(Index(first + rank, y, z), count) for rank in range(self.cluster)]
                     cluster = Cluster(members, Barrier("the cluster's barrier", count * self.cluster))
                     for rank, block in enumerate(members):
-                        block.cluster, block.rank, block.memory = cluster, rank, Shared(self.layout)
+                        block.cluster, block.rank, block.memory = (
+                            cluster,
+                            rank,
+                            Shared(self.layout, self.races, len(out) + rank),
+                        )
                     out += members
         return out
 
@@ -152,6 +165,7 @@ def run(
     seed: int = 0,
     schedule: str = "random",
     give_up: bool = False,
+    races: bool = False,
 ) -> Report:
     """Run a kernel; its array arguments change as they would on the GPU.
 
@@ -162,16 +176,17 @@ def run(
         arguments: of the kernel: NumPy arrays, numbers, tuples of them.
         cluster: blocks a cluster; a kernel that calls `cluster_size` says it itself.
         seed, schedule: in which order threads run: "random" or "priority".
+        races: look for accesses that nothing orders; takes several times as long.
         give_up: where all that runs polls in vain, let the kernel's own bound end it, instead of raising DeadlockError.
 
     Raises:
-        DeadlockError, DivergenceError, OutOfRangeError: what is wrong with the kernel.
+        DeadlockError, DivergenceError, OutOfRangeError, RaceError: what is wrong with the kernel.
     """
     grid, threads = triple(grid), triple(threads)
     while True:
         if grid.x % cluster:
             raise ValueError(f"a grid of {grid.x} blocks has no clusters of {cluster}")
         try:
-            return Simulation(grid, threads, cluster, seed, schedule, give_up).start(function, arguments)
+            return Simulation(grid, threads, cluster, seed, schedule, give_up, races).start(function, arguments)
         except ClusterSizeError as error:
             cluster = error.blocks

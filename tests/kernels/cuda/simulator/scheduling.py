@@ -6,7 +6,6 @@ import contextvars
 import heapq
 import random
 import types
-from collections.abc import Callable, Iterable
 from typing import Any
 
 from greenlet import getcurrent, greenlet
@@ -52,12 +51,14 @@ class Thread(greenlet):
 class Barrier:
     """Who waits until all of `expected` threads have come. Serves again and again."""
 
-    __slots__ = ("arrived", "expected", "name", "phase", "places", "waiting")
+    __slots__ = ("arrivals", "arrived", "expected", "known", "name", "phase", "places", "waiting")
 
     def __init__(self, name: str, expected: int) -> None:
         self.name, self.expected = name, expected
         self.arrived = self.phase = 0
         self.waiting: list[Thread] = []
+        self.arrivals: list[Any] = []  # what they know, where races are looked for
+        self.known: Any = None
         self.places: dict[Any, Any] = {}  # warp -> where in the source its first thread came
 
 
@@ -111,7 +112,7 @@ class Scheduler:
         self.live = 0
         self.switches = 0
         self.hub = getcurrent()
-        self.on_release: Callable[[Iterable[Thread]], None] | None = None
+        self.races: Any = None
 
     def start(self, threads: list[Thread]) -> None:
         """Run them all; what one of them raises ends all, and is raised here."""
@@ -201,14 +202,16 @@ class Scheduler:
         if frame is not None:
             place = frame.f_code, frame.f_lasti
             first = barrier.places.setdefault(thread.warp, place)
-            if first != place:
+            if first != place and line_of(first) != line_of(place):
                 raise DivergenceError(
-                    f"{name_of(thread)} comes to {barrier.name} at {line_of(place)}, another thread of its warp at {line_of(first)}: "
-                    f"all threads of a warp have to come to the same one."
+                    f"{name_of(thread)} comes to {barrier.name} at {line_of(place)}, another thread of its warp "
+                    f"at {line_of(first)}: all threads of a warp have to come to the same one."
                 )
         self.fruitless = 0
         barrier.waiting.append(thread)
         barrier.arrived += 1
+        if self.races is not None:
+            self.races.arrive(barrier.arrivals, thread)
         if barrier.arrived >= barrier.expected:
             self.release(barrier)
         self.pause()
@@ -218,6 +221,8 @@ class Scheduler:
         self.fruitless = 0
         phase = barrier.phase
         barrier.arrived += 1
+        if self.races is not None:
+            self.races.arrive(barrier.arrivals, getcurrent())
         if barrier.arrived >= barrier.expected:
             self.release(barrier)
         return phase
@@ -228,6 +233,8 @@ class Scheduler:
         if barrier.phase == phase:
             barrier.waiting.append(getcurrent())
         else:
+            if self.races is not None:
+                self.races.learn(getcurrent(), barrier.known)
             self.wake([getcurrent()])
         self.pause()
 
@@ -237,8 +244,13 @@ class Scheduler:
         barrier.waiting, barrier.arrived = [], 0
         barrier.phase += 1
         barrier.places.clear()
+        if self.races is not None:
+            barrier.known = self.races.join(barrier.arrivals)
+            barrier.arrivals = []
+            for thread in waiting:
+                self.races.learn(thread, barrier.known)
         if self.by_priority:
-            for warp in {thread.warp for thread in waiting}:
+            for warp in dict.fromkeys(thread.warp for thread in waiting):
                 warp.priority = self.uniform()
         self.wake(waiting)
 

@@ -1,0 +1,42 @@
+"""Shared by the tests of the CUDA backend: one whose GPU is the simulator, in place of the real one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from numba_rnn import config, dispatch
+from numba_rnn.kernels.cuda import machine, plan
+from numba_rnn.kernels.cuda.machine import CUDA
+
+from .simulator.driver import SimulatedDriver
+
+
+@pytest.fixture
+def driver() -> SimulatedDriver:
+    """A GPU without cuBLAS: the library's own products are summed in one order, however many rows there are."""
+    return SimulatedDriver(blas=False)
+
+
+@pytest.fixture
+def cuda(driver: SimulatedDriver, monkeypatch: pytest.MonkeyPatch) -> CUDA:
+    """The backend with that GPU, as everything that runs on device "cuda" finds it, and the device of this test."""
+    backend, get = CUDA(driver), dispatch.get
+
+    def found(name: str) -> Any:
+        return backend if name == "cuda" else get(name)
+
+    monkeypatch.setattr(dispatch, "get", found)
+    monkeypatch.setattr(dispatch, "no_gpu", lambda: None)
+    monkeypatch.setattr(config.settings, "device", "cuda")
+    return backend
+
+
+@pytest.fixture(params=["general", "chosen"])
+def kernel(request: pytest.FixtureRequest, cuda: CUDA, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which kernel runs: the general one for all calls, or the one that each call's shape chooses."""
+    if request.param == "general":
+        monkeypatch.setattr(machine, "plan", plan.plan_general)
+    kind: str = request.param
+    return kind

@@ -1,0 +1,97 @@
+"""Arrays as kernels see them: every index is checked, and where races are looked for every access is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["GARBAGE", "Checked", "OutOfRangeError", "Traced", "dtype_of", "fill_garbage", "shape_of"]
+
+GARBAGE = 0x7FFADBAD  # NaN in float32; twice, NaN in float64; a large number in integers
+
+
+class OutOfRangeError(IndexError):
+    """An index or address outside of an array."""
+
+
+class Checked(np.ndarray):
+    """An array as kernels see it: no negative indices, which the GPU would not wrap."""
+
+    origin: int | None = None  # the address of its first element, where known
+    space: Any = None
+
+    def __array_finalize__(self, parent: Any) -> None:
+        self.space = getattr(parent, "space", None)
+
+    def __getitem__(self, index: Any, get: Any = np.ndarray.__getitem__) -> Any:
+        if index.__class__ is int:
+            if index < 0:
+                raise OutOfRangeError(f"index {index} of an array of shape {self.shape}")
+        elif index.__class__ is tuple:
+            for i in index:
+                if i.__class__ is not slice and i < 0:
+                    raise OutOfRangeError(f"index {index} of an array of shape {self.shape}")
+        else:
+            check(self, index)
+        return get(self, index)
+
+    def __setitem__(self, index: Any, value: Any, put: Any = np.ndarray.__setitem__) -> None:
+        if index.__class__ is int:
+            if index < 0:
+                raise OutOfRangeError(f"index {index} of an array of shape {self.shape}")
+        elif index.__class__ is tuple:
+            for i in index:
+                if i.__class__ is not slice and i < 0:
+                    raise OutOfRangeError(f"index {index} of an array of shape {self.shape}")
+        else:
+            check(self, index)
+        put(self, index, value)
+
+
+class Traced(Checked):
+    """An array that tells its space of every element that is read or written."""
+
+    def __getitem__(self, index: Any) -> Any:
+        out = Checked.__getitem__(self, index)
+        if out.__class__ is not Traced:
+            self.space.trace_read(self, index)
+        return out
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if np.ndim(value) or Checked.__getitem__(self, index).__class__ is Traced:
+            raise NotImplementedError("races are looked for in kernels that write one element at a time")
+        before = Checked.__getitem__(self, index)
+        Checked.__setitem__(self, index, value)
+        after = Checked.__getitem__(self, index)
+        self.space.trace_write(self, index, before == after or (before != before and after != after))  # noqa: PLR0124 (NaN)
+
+
+def check(array: Any, index: Any) -> None:
+    """The rarer kinds of indices."""
+    if isinstance(index, slice):
+        for i in (index.start, index.stop):
+            if i is not None and i < 0:
+                raise OutOfRangeError(f"slice {index} of an array of shape {array.shape}")
+    elif not isinstance(index, (int, np.integer)):
+        raise TypeError(f"kernels index by integers and slices. Received: {type(index).__name__}.")
+    elif index < 0:
+        raise OutOfRangeError(f"index {index} of an array of shape {array.shape}")
+
+
+def dtype_of(kind: Any) -> np.dtype[Any]:
+    """NumPy's dtype of a dtype, a NumPy scalar type or one of numba's scalar types."""
+    return np.dtype(getattr(kind, "name", kind)) if not isinstance(kind, (np.dtype, type)) else np.dtype(kind)
+
+
+def shape_of(shape: Any) -> tuple[int, ...]:
+    """A tuple, also of one number."""
+    return tuple(int(n) for n in shape) if isinstance(shape, tuple) else (int(shape),)
+
+
+def fill_garbage(array: Any) -> None:
+    """What memory holds that nobody has written."""
+    flat = array.reshape(-1).view(np.uint8)
+    whole = flat.size // 4 * 4
+    flat[:whole].view(np.uint32)[:] = GARBAGE
+    flat[whole:] = GARBAGE & 0xFF
