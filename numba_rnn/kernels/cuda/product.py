@@ -8,8 +8,8 @@ A precision is how often the tensor cores run: "tf32" and "bf16" once, on number
 bits and on the next 8 of each number, without the product of the two remainders: about float32.
 """
 
-from numba_rnn.kernels.cuda.ptx import float_of, mma_bf16, mma_tf32, pack_bf16, to_tf32
-from numba_rnn.kernels.cuda.toolkit import cuda, device_function, float32, uint32
+from numba_rnn.kernels.cuda.ptx import address, advance, float_of, load_float32, mma_bf16, mma_tf32, pack_bf16, to_tf32
+from numba_rnn.kernels.cuda.toolkit import cuda, device_function, float32, int32, uint32
 
 __all__ = ["PARTS", "SEQUENCES", "TERMS", "UNITS", "WORDS", "build_product", "pairs_of"]
 
@@ -62,9 +62,15 @@ def build_product(precision, G, H, groups, spans):
     twice = PARTS[precision] == 2
     mma = mma_tf32 if precision == "tf32" else mma_bf16
 
+    row = 4 * G * H  # bytes
+
     @device_function
-    def weight(recurrent, cell, k, gate, u):
-        value = recurrent[cell, min(k, H - 1), min(gate, G - 1) * H + min(u, H - 1)]  # a branch a weight would be many
+    def column(recurrent, cell, gate, u):
+        return address(recurrent, (cell, 0, min(gate, G - 1) * H + min(u, H - 1)))
+
+    @device_function
+    def weight(at, k, gate, u):
+        value = load_float32(advance(int32(min(k, H - 1)), int32(row), at))  # a branch instead of `min` would wait for every load
         return value if k < H and u < H and gate < G else zero
 
     @device_function
@@ -82,11 +88,13 @@ def build_product(precision, G, H, groups, spans):
         def load_span(j):
             @device_function
             def load(w, recurrent, cell, unit, term):
-                cuda.syncthreads()
+                cuda.syncwarp()  # not too many loads at once: they take registers
                 for tile in range(tiles):
-                    for i in range(words):
-                        u, k = unit + UNITS * (tile // pairs), term + TERMS * j + i // 2
-                        w[j, tile, i] = to_tf32(weight(recurrent, cell, k, tile % pairs * 2 + i % 2, u))
+                    for half in range(2):
+                        gate, u = tile % pairs * 2 + half, unit + UNITS * (tile // pairs)
+                        at = column(recurrent, cell, gate, u)
+                        for i in range(4):
+                            w[j, tile, 2 * i + half] = to_tf32(weight(at, term + TERMS * j + i, gate, u))
 
             return load
 
@@ -110,15 +118,17 @@ def build_product(precision, G, H, groups, spans):
     def load_span(j):
         @device_function
         def load(w, recurrent, cell, unit, term):
-            cuda.syncthreads()
+            cuda.syncwarp()  # not too many loads at once: they take registers
             for tile in range(tiles):
-                for i in range(4):
-                    u, k = unit + UNITS * (tile // pairs), term + TERMS * j + i // 2 * 2
-                    low = weight(recurrent, cell, k, tile % pairs * 2 + i % 2, u)
-                    high = weight(recurrent, cell, k + 1, tile % pairs * 2 + i % 2, u)
-                    w[j, tile, i] = pack_bf16(high, low)
-                    if twice:
-                        w[j, tile, 4 + i] = pack_bf16(rest(high), rest(low))
+                for half in range(2):
+                    gate, u = tile % pairs * 2 + half, unit + UNITS * (tile // pairs)
+                    at = column(recurrent, cell, gate, u)
+                    for i in range(2):
+                        low = weight(at, term + TERMS * j + 2 * i, gate, u)
+                        high = weight(at, term + TERMS * j + 2 * i + 1, gate, u)
+                        w[j, tile, 2 * i + half] = pack_bf16(high, low)
+                        if twice:
+                            w[j, tile, 4 + 2 * i + half] = pack_bf16(rest(high), rest(low))
 
         return load
 
