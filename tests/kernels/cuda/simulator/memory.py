@@ -18,13 +18,14 @@ GAP = 1 << 20
 
 
 class Region:
-    """A range of addresses, as words."""
+    """A range of addresses, as bytes and as words."""
 
-    __slots__ = ("end", "floats", "start", "words")
+    __slots__ = ("bytes", "end", "floats", "start", "words")
 
     def __init__(self, start: int, end: int, data: Any) -> None:
-        self.start, self.end = start, end
-        self.floats, self.words = data.view(np.float32), data.view(np.uint32)
+        self.start, self.end, self.bytes = start, end, data
+        whole = data[: data.size // 4 * 4]
+        self.floats, self.words = whole.view(np.float32), whole.view(np.uint32)
 
 
 def root_of(array: Any) -> Any:
@@ -92,7 +93,7 @@ class Global:
         start -= start % 4
         data = flat.view(np.uint8)[start - base : end - base]
         self.starts.insert(i, start)
-        self.regions.insert(i, Region(start, end, data[: data.size // 4 * 4]))
+        self.regions.insert(i, Region(start, end, data))
         return out
 
     def address(self, array: Any, index: Any) -> int:
