@@ -11,9 +11,9 @@ bits and on the next 8 of each number, without the product of the two remainders
 from numba_rnn.kernels.cuda.ptx import address, advance, float_of, load_float32, mma_bf16, mma_tf32, pack_bf16, to_tf32
 from numba_rnn.kernels.cuda.toolkit import cuda, device_function, float32, int32, uint32
 
-__all__ = ["PARTS", "SEQUENCES", "TERMS", "UNITS", "WORDS", "build_product", "pairs_of"]
+__all__ = ["PARTS", "COLUMNS", "TERMS", "UNITS", "WORDS", "build_product", "pairs_of"]
 
-SEQUENCES = 8  # that a tensor core instruction multiplies
+COLUMNS = 8  # that a tensor core instruction multiplies
 UNITS = 8  # whose gates, two of them, are the rows of a tile
 TERMS = 16  # of the sum, of a tile
 PARTS = {"tf32": 1, "bf16": 1, "bf16x3": 2}  # numbers that a weight is taken apart into

@@ -8,9 +8,11 @@ h lies in shared memory twice, before the step and after it. That is enough: a b
 included, has read the h before it, and after its reducers have read the sums. So the sums need no second place.
 """
 
-from numba_rnn.kernels.backend import BACKWARDS, ZERO_MASKED
-from numba_rnn.kernels.cuda.product import SEQUENCES, TERMS, UNITS, WORDS, build_product, pairs_of
+from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
+from numba_rnn.kernels.cuda.product import COLUMNS, TERMS, UNITS, WORDS, build_product, pairs_of
 from numba_rnn.kernels.cuda.ptx import (
+    address,
+    advance,
     barrier_expect,
     barrier_init,
     barrier_reached,
@@ -22,13 +24,18 @@ from numba_rnn.kernels.cuda.ptx import (
     fence_barriers,
     float_of,
     load4_shared,
+    load_byte,
+    load_float32,
     map_shared,
+    once32,
+    once64,
     shared_address,
     store4_remote,
+    store_float32,
 )
 from numba_rnn.kernels.cuda.scan import MASKED, output_at, time_of
 from numba_rnn.kernels.cuda.scan_grid import MOST_WAITS
-from numba_rnn.kernels.cuda.toolkit import cuda, float32, uint32, uint64
+from numba_rnn.kernels.cuda.toolkit import cuda, float32, int32, uint32, uint64
 
 __all__ = ["build_scan_cluster", "groups_of"]
 
@@ -58,7 +65,7 @@ def build_scan_cluster(real, G, first, S, E, H, blocks, slices, precision, updat
     padded, gates, reducers = UNITS * blocks * groups, 2 * pairs, 2 * groups  # shapes are to be plain numbers
     spans = padded // (TERMS * slices)
     pitch = padded + 16  # words of a sequence's h: so that two sequences, read at once, share no bank
-    size = 4 * SEQUENCES * padded  # bytes of h
+    size = 4 * COLUMNS * padded  # bytes of h
     threads = 32 * groups * slices
     peers = blocks // 4  # that a lane stores to
     load_weights, encode, multiply = build_product(precision, G, H, 1, spans)
@@ -66,7 +73,7 @@ def build_scan_cluster(real, G, first, S, E, H, blocks, slices, precision, updat
     def scan(xw, mask, recurrent, biases, extra, states, y, work, error, start, T, flags):
         cluster_size(blocks)
         cell = cuda.blockIdx.y
-        row0 = cuda.blockIdx.x // blocks * SEQUENCES
+        row0 = cuda.blockIdx.x // blocks * COLUMNS
         thread = cuda.threadIdx.x
         warp, lane = thread // 32, thread % 32
         group, part = warp % groups, warp // groups
@@ -74,7 +81,7 @@ def build_scan_cluster(real, G, first, S, E, H, blocks, slices, precision, updat
         backwards = (flags & BACKWARDS != 0) != (cell == 1)
         unit0 = cluster_rank() * uint32(UNITS * groups)
 
-        h = cuda.shared.array((2, SEQUENCES, pitch), float32, alignment=16)
+        h = cuda.shared.array((2, COLUMNS, pitch), float32, alignment=16)
         exchange = cuda.shared.array((slices, reducers, 32, gates), float32, alignment=16)
         arrived = cuda.shared.array(2, uint64)
         w = cuda.local.array((spans, pairs, words), uint32)
@@ -94,7 +101,7 @@ def build_scan_cluster(real, G, first, S, E, H, blocks, slices, precision, updat
             fence_barriers()
             for turn in range(2):
                 barrier_expect(shared_address(arrived, turn), size)
-        for e in range(thread, SEQUENCES * padded, threads):
+        for e in range(thread, COLUMNS * padded, threads):
             r, k = e // padded, e % padded
             h[0, r, k] = float_of(encode(states[cell, 0, row0 + r, k] if row0 + r < B and k < H else zero))
 
@@ -110,15 +117,25 @@ def build_scan_cluster(real, G, first, S, E, H, blocks, slices, precision, updat
         for g in range(G):
             input_bias[g] = biases[cell, 0, g * H + uc]
             bias[g] = biases[cell, 1, g * H + uc]
-            ahead[g] = xw[cell, row, n - 1 if backwards else 0, g * H + uc]
         for e in range(E):
             pv[e] = extra[cell, e, uc]
         for s in range(S):
             sv[s] = states[cell, s, row, uc]
-        counts = flags & MASKED == 0 or mask[row, time_of(start, T, backwards)]
         out = zero
         if start > 0:
             out = y[row, output_at(start - 1, T, cell, flags), cell * H + uc]
+        # Where the first step's input, mask and output stand, and how many bytes a step is from the one before. Without a mask
+        # every step counts, as the only byte of `mask` says.
+        masked = flags & MASKED != 0
+        x_at = once64(address(xw, (cell, row, n - 1 if backwards else 0, uc)))
+        x_stride = once32(int32(-4 * G * H if backwards else 4 * G * H))
+        mask_at = once64(address(mask, (row if masked else 0, time_of(start, T, backwards) if masked else 0)))
+        mask_stride = once32(int32((-1 if backwards else 1) if masked else 0))
+        y_at = once64(address(y, (row, output_at(start, T, cell, flags), cell * H + uc)))
+        y_stride = once32(int32((-4 if cell == 1 else 4) * y.shape[2] if flags & SEQUENCES else 0))
+        for g in range(G):
+            ahead[g] = load_float32(x_at + uint64(4 * H * g))
+        counts = load_byte(mask_at)
         # A lane stores four units, which it gets from the lanes that have them, to a quarter of the blocks.
         source = lane % 4 + lane // 16 * 16
         place = unit0 + UNITS * (warp // 2) + lane // 16 * 4
@@ -161,12 +178,9 @@ def build_scan_cluster(real, G, first, S, E, H, blocks, slices, precision, updat
                     rv[g] = total
                     xv[g] = ahead[g] + input_bias[g]
                 new = update(act, rec, xv, rv, sv, pv)
-                if counts:
-                    for s in range(S):
-                        sv[s] = new[s]
-                    out = new[0]
-                elif flags & ZERO_MASKED != 0:
-                    out = zero
+                out = new[0] if counts else (zero if flags & ZERO_MASKED else out)
+                for s in range(S):
+                    sv[s] = new[s] if counts else sv[s]
                 if i + 1 < n:
                     word = float_of(encode(sv[0] if u < H else zero))
                     q0 = cuda.shfl_sync(WARP, word, source)
@@ -178,11 +192,11 @@ def build_scan_cluster(real, G, first, S, E, H, blocks, slices, precision, updat
                         rank = peer0 + peer
                         store4_remote(map_shared(where, rank), map_shared(barrier, rank), q0, q1, q2, q3)
                 if writes:
-                    y[row, output_at(start + i, T, cell, flags), cell * H + u] = out
-                later = min(i + 1, n - 1)  # no branch around the loads: it would double all that follows
+                    store_float32(advance(int32(i), y_stride, y_at), out)
+                later = int32(min(i + 1, n - 1))  # no branch around the loads: it would double all that follows
                 for g in range(G):
-                    ahead[g] = xw[cell, row, n - 1 - later if backwards else later, g * H + uc]
-                counts = flags & MASKED == 0 or mask[row, time_of(start + later, T, backwards)]
+                    ahead[g] = load_float32(advance(later, x_stride, x_at) + uint64(4 * H * g))
+                counts = load_byte(advance(later, mask_stride, mask_at))
 
         if writes:
             for s in range(S):

@@ -7,7 +7,7 @@ As in `scan_grid`, every block owns a few units and holds their recurrent weight
 """
 
 from numba_rnn.kernels.backend import BACKWARDS, ZERO_MASKED
-from numba_rnn.kernels.cuda.product import SEQUENCES, TERMS, UNITS, WORDS, build_product, pairs_of
+from numba_rnn.kernels.cuda.product import COLUMNS, TERMS, UNITS, WORDS, build_product, pairs_of
 from numba_rnn.kernels.cuda.ptx import address, cooperative, float_of, load4_relaxed, load_relaxed
 from numba_rnn.kernels.cuda.scan import MASKED, output_at, time_of
 from numba_rnn.kernels.cuda.scan_grid import MOST_WAITS, NOT_YET, publish
@@ -59,7 +59,7 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
     def scan(xw, mask, recurrent, biases, extra, states, y, work, error, start, T, flags):
         cooperative()
         cell = cuda.blockIdx.y
-        stride = cuda.gridDim.x // blocks * SEQUENCES
+        stride = cuda.gridDim.x // blocks * COLUMNS
         warp, lane = cuda.threadIdx.x // 32, cuda.threadIdx.x % 32
         B, n = xw.shape[1], xw.shape[2]
         backwards = (flags & BACKWARDS != 0) != (cell == 1)
@@ -88,7 +88,7 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
             bias[g] = biases[cell, 1, g * H + uc]
         for e in range(E):
             pv[e] = extra[cell, e, uc]
-        row0 = cuda.blockIdx.x // blocks * SEQUENCES
+        row0 = cuda.blockIdx.x // blocks * COLUMNS
         if reduces:
             row = row0 + r
             while row < B:
