@@ -6,12 +6,24 @@ As in `scan_grid`, every block owns a few units and holds their recurrent weight
 8 by 8, so that while 8 of them wait for their h the next have something to do.
 """
 
-from numba_rnn.kernels.backend import BACKWARDS, ZERO_MASKED
+from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
 from numba_rnn.kernels.cuda.product import COLUMNS, TERMS, UNITS, WORDS, build_product, pairs_of
-from numba_rnn.kernels.cuda.ptx import address, cooperative, float_of, load4_relaxed, load_relaxed
+from numba_rnn.kernels.cuda.ptx import (
+    address,
+    advance,
+    cooperative,
+    float_of,
+    load4_relaxed,
+    load_byte,
+    load_float32,
+    load_relaxed,
+    once64,
+    store_float32,
+    store_relaxed,
+)
 from numba_rnn.kernels.cuda.scan import MASKED, output_at, time_of
-from numba_rnn.kernels.cuda.scan_grid import MOST_WAITS, NOT_YET, publish
-from numba_rnn.kernels.cuda.toolkit import cuda, device_function, float32, uint32, uint64
+from numba_rnn.kernels.cuda.scan_grid import MOST_WAITS, NAN, NOT_YET
+from numba_rnn.kernels.cuda.toolkit import cuda, device_function, float32, int32, uint32, uint64
 
 __all__ = ["build_scan_tensor", "padded_units", "spans_of"]
 
@@ -27,11 +39,17 @@ def spans_of(H, warps):
 
 
 @device_function
-def fetch(h, j, work, cell, step, row, k):
+def fetch(h, j, at):
     """h[j] = four words of h, or what was there before them."""
-    q = load4_relaxed(address(work, (cell, step, row, k)))
+    q = load4_relaxed(at + uint64(4 * TERMS * j))
     for e in range(4):
         h[j, e] = q[e]
+
+
+@device_function
+def publish(at, word):
+    """Let the other blocks have a word of h."""
+    store_relaxed(at, uint32(NAN) if word == uint32(NOT_YET) else word)
 
 
 def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update, gate, act, rec):
@@ -59,7 +77,6 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
     def scan(xw, mask, recurrent, biases, extra, states, y, work, error, start, T, flags):
         cooperative()
         cell = cuda.blockIdx.y
-        stride = cuda.gridDim.x // blocks * COLUMNS
         warp, lane = cuda.threadIdx.x // 32, cuda.threadIdx.x % 32
         B, n = xw.shape[1], xw.shape[2]
         backwards = (flags & BACKWARDS != 0) != (cell == 1)
@@ -76,49 +93,67 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
         input_bias = cuda.local.array(G, float32)
         bias = cuda.local.array(G, float32)
 
-        # As a multiplier, a lane holds weights of unit lane // 4 of each group, and of the terms that `product` says.
+        # As a multiplier, a lane holds weights of unit lane // 4 of each group, and of the terms that `product` says; it multiplies
+        # what the sequence lane // 4 of a tile has of these terms.
         k0 = warp * (TERMS * spans) + lane % 4 * 4
         load_weights(w, recurrent, cell, unit0 + lane // 4, k0)
         # As a reducer, a thread of the first warps is a unit of one sequence: two warps a group, one of the even sequences.
         u, r = unit0 + warp // 2 * UNITS + lane // 4, lane % 4 * 2 + warp % 2
-        reduces = warp < reducers
-        uc = min(u, H - 1)
+        reduces, real_unit, uc = warp < reducers, u < H, min(u, H - 1)
         for g in range(G):
             input_bias[g] = biases[cell, 0, g * H + uc]
             bias[g] = biases[cell, 1, g * H + uc]
         for e in range(E):
             pv[e] = extra[cell, e, uc]
+
+        # Where things stand for the block's first tile, at the first step; bytes from a tile to the next, and from a step to the next.
+        # Without a mask every step counts, as the only byte of `mask` says.
         row0 = cuda.blockIdx.x // blocks * COLUMNS
+        stride = cuda.gridDim.x // blocks * COLUMNS
+        row, column = min(row0 + r, B - 1), min(row0 + lane // 4, B - 1)
+        masked = flags & MASKED != 0
+        x_first = once64(address(xw, (cell, row, n - 1 if backwards else 0, uc)))
+        x_tile, x_step = 4 * stride * n * G * H, int32(-4 * G * H if backwards else 4 * G * H)
+        mask_first = once64(address(mask, (row if masked else 0, time_of(start, T, backwards) if masked else 0)))
+        mask_tile, mask_step = stride * T if masked else 0, int32((-1 if backwards else 1) if masked else 0)
+        y_first = once64(address(y, (row, output_at(start, T, cell, flags), cell * H + uc)))
+        y_tile = 4 * stride * y.shape[1] * y.shape[2]
+        y_step = int32((-4 if cell == 1 else 4) * y.shape[2] if flags & SEQUENCES else 0)
+        state_first = once64(address(states, (cell, 0, row, uc)))
+        state_tile, state_next = 4 * stride * H, int32(4 * B * H)
+        h_first = once64(address(work, (cell, 0, column, min(k0, padded - 4))))
+        new_first = once64(address(work, (cell, 0, row, u)))
+        h_tile, h_step = 4 * stride * padded, int32(4 * B * padded)
         if reduces:
-            row = row0 + r
-            while row < B:
-                h0 = states[cell, 0, row, u] if u < H else zero
-                publish(work, (cell, 0, row, u), float_of(encode(h0)))
-                row += stride
+            new_at, state_at, first_row = new_first, state_first, row0
+            while first_row < B:
+                if first_row + r < B:
+                    h0 = float_of(load_relaxed(state_at)) if real_unit else zero
+                    publish(new_at, encode(h0))
+                new_at += uint64(h_tile)
+                state_at += uint64(state_tile)
+                first_row += stride
 
         turn = 0
         patience = MOST_WAITS
         for i in range(n):
-            t = time_of(start + i, T, backwards)
-            at = output_at(start + i, T, cell, flags)
+            x_at, mask_at = advance(int32(i), x_step, x_first), advance(int32(i), mask_step, mask_first)
+            y_at, state_at = advance(int32(i), y_step, y_first), state_first
+            h_at, new_at = advance(int32(i), h_step, h_first), advance(int32(i + 1), h_step, new_first)
             first_row = row0
             while first_row < B:  # `range` would divide
-                row = first_row + r
-                active = reduces and row < B
-                counts = True
+                active = reduces and first_row + r < B
+                count = uint32(0)
                 if active:  # loaded now, here when it is needed
-                    p = address(xw, (cell, row, n - 1 - i if backwards else i, uc))
                     for g in range(G):
-                        xv[g] = float_of(load_relaxed(p + uint64(4 * H * g)))
+                        xv[g] = load_float32(x_at + uint64(4 * H * g))
                     for s in range(S):
-                        sv[s] = states[cell, s, row, uc]
-                    if flags & MASKED != 0:
-                        counts = mask[row, t]
+                        sv[s] = float_of(load_relaxed(advance(int32(s), state_next, state_at)))
+                    count = load_byte(mask_at)
 
-                mine = first_row + lane // 4  # the sequence whose h this lane multiplies
                 for j in range(spans):  # all loads are sent off before the first is looked at
-                    if mine < B and (whole or k0 + TERMS * j < padded):
-                        fetch(h, j, work, cell, i, mine, k0 + TERMS * j)
+                    if first_row + lane // 4 < B and (whole or k0 + TERMS * j < padded):
+                        fetch(h, j, h_at)
                     else:
                         for e in range(4):
                             h[j, e] = uint32(0)
@@ -128,7 +163,7 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
                     waiting = False
                     for j in range(spans):
                         if max(h[j, 0], h[j, 1], h[j, 2], h[j, 3]) == uint32(NOT_YET):
-                            fetch(h, j, work, cell, i, mine, k0 + TERMS * j)
+                            fetch(h, j, h_at)
                             waiting = True
                     waits += 1
                     if waits > patience:
@@ -156,18 +191,25 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
                         rv[g] = total
                         xv[g] += input_bias[g]
                     new = update(act, rec, xv, rv, sv, pv)
-                    new_h = new[0] if counts else sv[0]
-                    publish(work, (cell, i + 1, row, u), float_of(encode(new_h if u < H else zero)))  # others wait for it
-                    if u < H:
-                        out = zero
-                        if counts:
-                            out = new_h
+                    new_h = new[0] if count else sv[0]
+                    publish(new_at, encode(new_h if real_unit else zero))  # others wait for it
+                    if real_unit:
+                        out = new_h
+                        if count:
                             for s in range(S):
-                                states[cell, s, row, u] = new[s]
+                                store_float32(advance(int32(s), state_next, state_at), new[s])
                         elif start + i > 0 and flags & ZERO_MASKED == 0:
-                            out = y[row, output_at(start + i - 1, T, cell, flags), cell * H + u]
-                        y[row, at, cell * H + u] = out
-                turn = 1 - turn
+                            out = float_of(load_relaxed(advance(int32(-1), y_step, y_at)))
+                        else:
+                            out = zero
+                        store_float32(y_at, out)
+                x_at += uint64(x_tile)
+                mask_at += uint64(mask_tile)
+                y_at += uint64(y_tile)
+                state_at += uint64(state_tile)
+                h_at += uint64(h_tile)
+                new_at += uint64(h_tile)
                 first_row += stride
+                turn = 1 - turn
 
     return scan
