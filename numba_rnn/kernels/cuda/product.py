@@ -11,12 +11,11 @@ bits and on the next 8 of each number, without the product of the two remainders
 from numba_rnn.kernels.cuda.ptx import address, advance, float_of, load_float32, mma_bf16, mma_tf32, pack_bf16, to_tf32
 from numba_rnn.kernels.cuda.toolkit import cuda, device_function, float32, int32, uint32
 
-__all__ = ["PARTS", "COLUMNS", "TERMS", "UNITS", "WORDS", "build_product", "pairs_of"]
+__all__ = ["COLUMNS", "TERMS", "UNITS", "WORDS", "build_product", "pairs_of"]
 
 COLUMNS = 8  # that a tensor core instruction multiplies
 UNITS = 8  # whose gates, two of them, are the rows of a tile
 TERMS = 16  # of the sum, of a tile
-PARTS = {"tf32": 1, "bf16": 1, "bf16x3": 2}  # numbers that a weight is taken apart into
 WORDS = {"tf32": 8, "bf16": 4, "bf16x3": 8}  # registers that a tile takes of each lane
 
 
@@ -59,7 +58,7 @@ def build_product(precision, G, H, groups, spans):
     zero = float32(0)
     pairs, words = pairs_of(G), WORDS[precision]
     tiles = groups * pairs
-    twice = PARTS[precision] == 2
+    twice = precision == "bf16x3"
     mma = mma_tf32 if precision == "tf32" else mma_bf16
 
     row = 4 * G * H  # bytes
@@ -72,6 +71,12 @@ def build_product(precision, G, H, groups, spans):
     def weight(at, k, gate, u):
         value = load_float32(advance(int32(min(k, H - 1)), int32(row), at))  # a branch instead of `min` would wait for every load
         return value if k < H and u < H and gate < G else zero
+
+    @device_function
+    def clear(w, j):
+        for tile in range(tiles):
+            for i in range(words):
+                w[j, tile, i] = uint32(0)
 
     @device_function
     def add(w, j, tile, part, b0, b1, sums):
@@ -88,13 +93,16 @@ def build_product(precision, G, H, groups, spans):
         def load_span(j):
             @device_function
             def load(w, recurrent, cell, unit, term):
-                cuda.syncwarp()  # not too many loads at once: they take registers
-                for tile in range(tiles):
-                    for half in range(2):
-                        gate, u = tile % pairs * 2 + half, unit + UNITS * (tile // pairs)
-                        at = column(recurrent, cell, gate, u)
-                        for i in range(4):
-                            w[j, tile, 2 * i + half] = to_tf32(weight(at, term + TERMS * j + i, gate, u))
+                k = term + TERMS * j
+                if k >= H:
+                    clear(w, j)
+                else:
+                    for tile in range(tiles):
+                        for half in range(2):
+                            gate, u = tile % pairs * 2 + half, unit + UNITS * (tile // pairs)
+                            at = column(recurrent, cell, gate, u)
+                            for i in range(4):
+                                w[j, tile, 2 * i + half] = to_tf32(weight(at, k + i, gate, u))
 
             return load
 
@@ -118,17 +126,19 @@ def build_product(precision, G, H, groups, spans):
     def load_span(j):
         @device_function
         def load(w, recurrent, cell, unit, term):
-            cuda.syncwarp()  # not too many loads at once: they take registers
-            for tile in range(tiles):
-                for half in range(2):
-                    gate, u = tile % pairs * 2 + half, unit + UNITS * (tile // pairs)
-                    at = column(recurrent, cell, gate, u)
-                    for i in range(2):
-                        low = weight(at, term + TERMS * j + 2 * i, gate, u)
-                        high = weight(at, term + TERMS * j + 2 * i + 1, gate, u)
-                        w[j, tile, 2 * i + half] = pack_bf16(high, low)
-                        if twice:
-                            w[j, tile, 4 + 2 * i + half] = pack_bf16(rest(high), rest(low))
+            k = term + TERMS * j
+            if k >= H:
+                clear(w, j)
+            else:
+                for tile in range(tiles):
+                    for half in range(2):
+                        gate, u = tile % pairs * 2 + half, unit + UNITS * (tile // pairs)
+                        at = column(recurrent, cell, gate, u)
+                        for i in range(0, 4, 2):
+                            low, high = weight(at, k + i, gate, u), weight(at, k + i + 1, gate, u)
+                            w[j, tile, i + half] = pack_bf16(high, low)
+                            if twice:
+                                w[j, tile, 4 + i + half] = pack_bf16(rest(high), rest(low))
 
         return load
 
@@ -140,17 +150,15 @@ def build_product(precision, G, H, groups, spans):
     def second_of(high, low):
         return (high << uint32(16)) | (low & uint32(0xFFFF))
 
-    @device_function
-    def multiply(w, h, sums):
-        if twice:
+    def products(of, part):
+        @device_function
+        def multiply(w, h, sums):
             for j in range(spans):
-                b0, b1 = second_of(h[j, 1], h[j, 0]), second_of(h[j, 3], h[j, 2])
+                b0, b1 = of(h[j, 1], h[j, 0]), of(h[j, 3], h[j, 2])
                 for tile in range(tiles):
-                    add(w, j, tile, 0, b0, b1, sums)
-        for part in range(words // 4):
-            for j in range(spans):
-                b0, b1 = first_of(h[j, 1], h[j, 0]), first_of(h[j, 3], h[j, 2])
-                for tile in range(tiles):
-                    add(w, j, tile, words // 4 - 1 - part, b0, b1, sums)
+                    add(w, j, tile, part, b0, b1, sums)
 
-    return in_turn([load_span(j) for j in range(spans)]), encode, multiply
+        return multiply
+
+    small = [products(second_of, 0), products(first_of, 1)] if twice else []
+    return in_turn([load_span(j) for j in range(spans)]), encode, in_turn([*small, products(first_of, 0)])

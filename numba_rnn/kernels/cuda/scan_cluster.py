@@ -39,6 +39,7 @@ from numba_rnn.kernels.cuda.toolkit import cuda, float32, int32, uint32, uint64
 
 __all__ = ["build_scan_cluster", "groups_of"]
 
+SLICES = 2  # of the sum, a warp each: as many warps as reduce
 WARP = 0xFFFFFFFF
 
 
@@ -47,14 +48,13 @@ def groups_of(H, blocks):
     return -(-H // (UNITS * blocks))
 
 
-def build_scan_cluster(real, G, first, S, E, H, blocks, slices, precision, update, gate, act, rec):
-    """The kernel of a cell with H units; grid (blocks * ceil(B / 8), N), 32 * groups * slices threads. See `scan`; no `work`.
+def build_scan_cluster(real, G, first, S, E, H, blocks, precision, update, gate, act, rec):
+    """The kernel of a cell with H units; grid (blocks * ceil(B / 8), N), 64 * groups threads. See `scan`; no `work`.
 
     Args:
         real, G, first, S, E: as `build_scan` has them; float32, one phase.
         H: units.
         blocks: of a cluster, 4 or 8.
-        slices: of the sum, a warp each; 2, or 4 with 8 blocks: there must be two warps a group, and whole tiles for each.
         precision: a key of `product.WORDS`.
         update, gate, act, rec: as `build_scan` has them.
     """
@@ -63,10 +63,10 @@ def build_scan_cluster(real, G, first, S, E, H, blocks, slices, precision, updat
     parameters = max(1, E)
     groups, pairs, words = groups_of(H, blocks), pairs_of(G), WORDS[precision]
     padded, gates, reducers = UNITS * blocks * groups, 2 * pairs, 2 * groups  # shapes are to be plain numbers
-    spans = padded // (TERMS * slices)
+    spans = padded // (TERMS * SLICES)
     pitch = padded + 16  # words of a sequence's h: so that two sequences, read at once, share no bank
     size = 4 * COLUMNS * padded  # bytes of h
-    threads = 32 * groups * slices
+    threads = 32 * groups * SLICES
     peers = blocks // 4  # that a lane stores to
     load_weights, encode, multiply = build_product(precision, G, H, 1, spans)
 
@@ -82,7 +82,7 @@ def build_scan_cluster(real, G, first, S, E, H, blocks, slices, precision, updat
         unit0 = cluster_rank() * uint32(UNITS * groups)
 
         h = cuda.shared.array((2, COLUMNS, pitch), float32, alignment=16)
-        exchange = cuda.shared.array((slices, reducers, 32, gates), float32, alignment=16)
+        exchange = cuda.shared.array((SLICES, reducers, 32, gates), float32, alignment=16)
         arrived = cuda.shared.array(2, uint64)
         w = cuda.local.array((spans, pairs, words), uint32)
         mine = cuda.local.array((spans, 4), uint32)
@@ -173,7 +173,7 @@ def build_scan_cluster(real, G, first, S, E, H, blocks, slices, precision, updat
             if reduces:
                 for g in range(G):
                     total = bias[g]
-                    for v in range(slices):
+                    for v in range(SLICES):
                         total += exchange[v, warp, lane, g]
                     rv[g] = total
                     xv[g] = ahead[g] + input_bias[g]
