@@ -16,6 +16,7 @@ __all__ = ["ACTIVATIONS", "build_activations"]
 
 def build_activations(dtype):
     """Device functions by name, for one dtype."""
+
     def constant(value):
         return np.dtype(dtype).type(value)
 

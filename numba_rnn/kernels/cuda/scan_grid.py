@@ -135,7 +135,11 @@ def build_scan_grid(real, G, first, S, E, H, rows, update, gate, act, rec):
                             patience = 0
                             error[0] = start + i + 1
                         store4_shared(
-                            shared_address(h, (warp, b, j)), float_of(q[0]), float_of(q[1]), float_of(q[2]), float_of(q[3])
+                            shared_address(h, (warp, b, j)),
+                            float_of(q[0]),
+                            float_of(q[1]),
+                            float_of(q[2]),
+                            float_of(q[3]),
                         )
                 cuda.syncwarp()
                 for b in range(rows):

@@ -34,8 +34,11 @@ def real_type(dtype):
 
 
 def kernel(function, threads):
-    """A kernel, compiled at its first launch, of at most so many threads a block; no fast-math: NaN in gives NaN out."""
-    return cuda.jit(function, launch_bounds=(threads, 1), fastmath=False)
+    """A kernel, compiled at its first launch, of at most so many threads a block; no fast-math: NaN in gives NaN out.
+
+    Not optimized when it is linked: what runs is the code that `tests/kernels/cuda` holds to its budgets.
+    """
+    return cuda.jit(function, launch_bounds=(threads, 1), fastmath=False, lto=False)
 
 
 def device_function(function):

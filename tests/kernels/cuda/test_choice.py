@@ -10,7 +10,6 @@ from numba_rnn import DeviceError, config, dispatch, functional, layers
 from numba_rnn.cells import CELLS, LSTM
 from numba_rnn.kernels.cuda import cost, machine, plan
 from numba_rnn.kernels.cuda.driver import Device
-from numba_rnn.kernels.cuda.machine import CUDA
 
 from ..cpu.test_scan import make_cell
 

@@ -1,4 +1,4 @@
-"""The CPU backend's kernel suite, as it stands, on the CUDA backend in the simulator: every test of it but those on vectors and plans.
+"""The CPU backend's kernel suite, as it stands, on the CUDA backend in the simulator: all but its tests of vectors and plans.
 
 It takes an hour; `test_scan.py` is its sampled twin.
 """

@@ -24,6 +24,9 @@ class Checked(np.ndarray):
     def __array_finalize__(self, parent: Any) -> None:
         self.space = getattr(parent, "space", None)
 
+    def __repr__(self) -> str:
+        return repr(self.view(np.ndarray))
+
     def __getitem__(self, index: Any, get: Any = np.ndarray.__getitem__) -> Any:
         if index.__class__ is int:
             if index < 0:

@@ -6,10 +6,9 @@ import sys
 from typing import Any, NamedTuple
 
 import numpy as np
-from greenlet import getcurrent
 
-from .mathematics import fma
 from .arrays import Checked, dtype_of, fill_garbage, shape_of
+from .mathematics import fma
 from .scheduling import DivergenceError, line_of, name_of
 
 __all__ = ["Cuda", "Index"]
@@ -40,10 +39,13 @@ class Exchange:
 class SharedNames:
     """`cuda.shared`."""
 
+    def __init__(self, scheduler: Any) -> None:
+        self.scheduler = scheduler
+
     def array(self, shape: Any, dtype: Any, alignment: int | None = None) -> Checked:
         """Of the block: one for each statement of the source."""
         frame = sys._getframe(1)
-        return getcurrent().block.memory.array((frame.f_code, frame.f_lasti), shape, dtype, alignment)
+        return self.scheduler.current.block.memory.array((frame.f_code, frame.f_lasti), shape, dtype, alignment)
 
 
 class LocalNames:
@@ -157,30 +159,33 @@ class Cuda:
     def __init__(self, scheduler: Any, block: Index, grid: Index, barrier: Any) -> None:
         self.scheduler = scheduler
         self.blockDim, self.gridDim = block, grid
-        self.shared, self.local, self.const = SharedNames(), LocalNames(), ConstNames()
+        self.shared, self.local, self.const = SharedNames(scheduler), LocalNames(), ConstNames()
         self.atomic, self.cg = Atomics(scheduler), Groups(Grid(scheduler, barrier))
 
     def __getattr__(self, name: str) -> Any:
         raise NotImplementedError(f"cuda.{name} has no twin in the simulator: add it to {__name__}")
 
-    threadIdx = property(lambda self: getcurrent().position)  # noqa: N815 (CUDA's names)
-    blockIdx = property(lambda self: getcurrent().block.index)  # noqa: N815
-    laneid = property(lambda self: getcurrent().lane)
+    threadIdx = property(lambda self: self.scheduler.current.position)  # noqa: N815 (CUDA's names)
+    blockIdx = property(lambda self: self.scheduler.current.block.index)  # noqa: N815
+    laneid = property(lambda self: self.scheduler.current.lane)
 
     def grid(self, dimensions: int) -> Any:
         """The thread's place in the whole grid."""
-        thread = getcurrent()
-        places = tuple(b * n + t for b, n, t in zip(thread.block.index, self.blockDim, thread.position, strict=True))
-        return places[0] if dimensions == 1 else places[:dimensions]
+        thread = self.scheduler.current
+        if dimensions == 1:
+            return thread.block.index.x * self.blockDim.x + thread.position.x
+        places = (b * n + t for b, n, t in zip(thread.block.index, self.blockDim, thread.position, strict=True))
+        return tuple(places)[:dimensions]
 
     def gridsize(self, dimensions: int) -> Any:
         """How many threads there are."""
-        sizes = tuple(n * m for n, m in zip(self.gridDim, self.blockDim, strict=True))
-        return sizes[0] if dimensions == 1 else sizes[:dimensions]
+        if dimensions == 1:
+            return self.gridDim.x * self.blockDim.x
+        return tuple(n * m for n, m in zip(self.gridDim, self.blockDim, strict=True))[:dimensions]
 
     def syncthreads(self) -> None:
         """Wait for all threads of the block."""
-        self.scheduler.wait(getcurrent().block.barrier, sys._getframe(1))
+        self.scheduler.wait(self.scheduler.current.block.barrier, sys._getframe(1))
 
     def syncwarp(self, mask: int = ALL) -> None:
         """Wait for the lanes in the mask."""
@@ -188,7 +193,7 @@ class Cuda:
         if races is None:
             self.exchange(mask, sys._getframe(1), None, exited=True)
             return
-        thread = getcurrent()
+        thread = self.scheduler.current
         arrivals: list[Any] = []
         races.arrive(arrivals, thread)
         group = self.exchange(
@@ -205,12 +210,12 @@ class Cuda:
 
     def nanosleep(self, nanoseconds: int) -> None:
         """Others may run."""
-        self.scheduler.wake([getcurrent()])
+        self.scheduler.wake([self.scheduler.current])
         self.scheduler.pause()
 
     def exchange(self, mask: int, frame: Any, value: Any, combine: Any = None, exited: bool = False) -> Exchange:
         """Leave a value and wait for all lanes in the mask; the last computes `combine(values by lane)` for all."""
-        thread = getcurrent()
+        thread = self.scheduler.current
         warp, lane = thread.warp, thread.lane
         place = frame.f_code, frame.f_lasti
         group = warp.groups.get(mask)
@@ -253,7 +258,9 @@ class Cuda:
         if lane in values:
             return values[lane]
         if 0 <= lane < 32:
-            raise DivergenceError(f"{name_of(getcurrent())} shuffles from lane {lane}, which does not take part")
+            raise DivergenceError(
+                f"{name_of(self.scheduler.current)} shuffles from lane {lane}, which does not take part"
+            )
         return value
 
     def shfl_sync(self, mask: int, value: Any, source: int) -> Any:
@@ -262,15 +269,15 @@ class Cuda:
 
     def shfl_xor_sync(self, mask: int, value: Any, bits: int) -> Any:
         """The value of the lane that differs in these bits."""
-        return self.shuffle(mask, value, getcurrent().lane ^ int(bits))
+        return self.shuffle(mask, value, self.scheduler.current.lane ^ int(bits))
 
     def shfl_down_sync(self, mask: int, value: Any, delta: int) -> Any:
         """The value of a lane above, one's own where there is none."""
-        return self.shuffle(mask, value, getcurrent().lane + int(delta))
+        return self.shuffle(mask, value, self.scheduler.current.lane + int(delta))
 
     def shfl_up_sync(self, mask: int, value: Any, delta: int) -> Any:
         """The value of a lane below, one's own where there is none."""
-        return self.shuffle(mask, value, getcurrent().lane - int(delta))
+        return self.shuffle(mask, value, self.scheduler.current.lane - int(delta))
 
     def vote(self, mask: int, predicate: Any, combine: Any) -> Any:
         """One answer for all."""

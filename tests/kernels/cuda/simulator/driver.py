@@ -107,7 +107,7 @@ class SimulatedDriver:
         launches: what ran.
         uploads, downloads: how many; also `uploaded` and `downloaded` in bytes.
         products: how often `multiply` was called with success.
-        seed, schedule: of the launches; each launch has a seed of its own.
+        seed, schedule, races: of the launches, see `run`; each launch has a seed of its own.
     """
 
     def __init__(
@@ -117,9 +117,10 @@ class SimulatedDriver:
         blas: bool = True,
         seed: int = 0,
         schedule: str = "random",
+        races: bool = False,
     ) -> None:
         self.device = Device("simulated", capability, multiprocessors)
-        self.blas, self.seed, self.schedule = blas, seed, schedule
+        self.blas, self.seed, self.schedule, self.races = blas, seed, schedule, races
         self.launches: list[Launch] = []
         self.uploads = self.downloads = self.uploaded = self.downloaded = self.products = self.allocations = 0
         self.streams = itertools.count(1)
@@ -136,12 +137,15 @@ class SimulatedDriver:
         if not all(0 < n < 65536 for n in sizes[1:]) or not 0 < sizes[0] < 2**31:
             raise ValueError(f"no GPU takes a grid of {grid} blocks")
         name = getattr(kernel.function, "py_func", kernel.function).__name__
-        self.launches.append(Launch(name, sizes, threads, stream))
         values = [argument.memory if isinstance(argument, DeviceArray) else argument for argument in arguments]
         for argument, value in zip(arguments, values, strict=True):
             if value is argument and isinstance(value, np.ndarray):
                 raise TypeError(f"{name} was launched with an array on the host")
-        run(kernel.function, grid, threads, values, seed=self.seed + len(self.launches), schedule=self.schedule)
+            if getattr(value, "size", 1) == 0:
+                raise ValueError(f"{name} was launched with an empty array, which has no address")
+        self.launches.append(Launch(name, sizes, threads, stream))
+        seed = self.seed + len(self.launches)
+        run(kernel.function, grid, threads, values, seed=seed, schedule=self.schedule, races=self.races)
 
     def empty(self, shape: Any, dtype: Any) -> DeviceArray:
         """Full of garbage."""
@@ -172,9 +176,10 @@ class SimulatedDriver:
 
     def download(self, array: Any, stream: Any) -> Any:
         """A copy."""
+        out = np.array(memory_of(array))
         self.downloads += 1
-        self.downloaded += array.nbytes
-        return np.array(memory_of(array))
+        self.downloaded += out.nbytes
+        return out
 
     def copy(self, source: Any, target: Any, stream: Any) -> None:
         """Both C-contiguous, of one shape and dtype."""

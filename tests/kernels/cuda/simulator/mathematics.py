@@ -28,7 +28,7 @@ def unary(exact: Callable[[float], float], numpy_twin: Callable[[Any], Any] | No
     return twin
 
 
-def binary(exact: Callable[[Any, Any], Any], always: bool = False) -> Callable[[Any, Any], Any]:
+def binary(exact: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """NumPy's, in the wider type of the two."""
 
     def twin(x: Any, y: Any) -> Any:
@@ -48,14 +48,13 @@ class Mathematics:
         raise NotImplementedError(f"math.{name} has no twin in the simulator: add it to {__name__}")
 
 
-def floor(x: Any) -> Any:
-    """A float, as on the GPU."""
-    return np.floor(x) if isinstance(x, np.floating) else FLOAT64(math.floor(x))
+def rounding(numpy_twin: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A float of a float, as on the GPU; an int in Python."""
 
+    def twin(x: Any) -> Any:
+        return numpy_twin(x if isinstance(x, np.floating) else FLOAT64(x))
 
-def ceil(x: Any) -> Any:
-    """A float, as on the GPU."""
-    return np.ceil(x) if isinstance(x, np.floating) else FLOAT64(math.ceil(x))
+    return twin
 
 
 def ldexp(x: Any, n: Any) -> Any:
@@ -64,42 +63,19 @@ def ldexp(x: Any, n: Any) -> Any:
     return kind(np.ldexp(kind(x), int(n)))
 
 
-for _name in (
-    "exp",
-    "expm1",
-    "log",
-    "log2",
-    "log10",
-    "log1p",
-    "tanh",
-    "sinh",
-    "cosh",
-    "sin",
-    "cos",
-    "tan",
-    "sqrt",
-    "fabs",
-    "trunc",
-):
-    setattr(Mathematics, _name, staticmethod(unary(getattr(math, _name), getattr(np, _name))))
-for _name in ("erf", "erfc", "lgamma", "gamma"):
-    setattr(Mathematics, _name, staticmethod(unary(getattr(math, _name), None)))
-for _name, _twin in (
-    ("asin", np.arcsin),
-    ("acos", np.arccos),
-    ("atan", np.arctan),
-    ("atanh", np.arctanh),
-    ("asinh", np.arcsinh),
-):
-    setattr(Mathematics, _name, staticmethod(unary(getattr(math, _name), _twin)))
-for _name, _twin in (
-    ("copysign", np.copysign), ("pow", np.power), ("fmod", np.fmod), ("atan2", np.arctan2), ("hypot", np.hypot),
-):  # fmt: skip
-    setattr(Mathematics, _name, staticmethod(binary(_twin)))
-for _name, _twin in (("floor", floor), ("ceil", ceil), ("ldexp", ldexp)):
-    setattr(Mathematics, _name, staticmethod(_twin))
-
-MATH = Mathematics()
+def twins() -> dict[str, Callable[..., Any]]:
+    """By name."""
+    plain = "exp", "expm1", "log", "log2", "log10", "log1p", "tanh", "sinh", "cosh", "sin", "cos", "tan", "sqrt", "fabs"
+    of_another_name = {
+        "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
+        "erf": None, "erfc": None,
+    }  # fmt: skip
+    pairs = {"copysign": np.copysign, "pow": np.power, "fmod": np.fmod, "atan2": np.arctan2, "hypot": np.hypot}
+    out = {name: unary(getattr(math, name), getattr(np, name)) for name in plain}
+    out |= {name: unary(getattr(math, name), twin) for name, twin in of_another_name.items()}
+    out |= {name: binary(twin) for name, twin in pairs.items()}
+    out |= {name: rounding(getattr(np, name)) for name in ("floor", "ceil", "trunc")}
+    return out | {"ldexp": ldexp, "fma": fma}
 
 
 def fma(x: Any, y: Any, z: Any) -> Any:
@@ -121,4 +97,5 @@ def fma(x: Any, y: Any, z: Any) -> Any:
         return FLOAT64(product + z)
 
 
-Mathematics.fma = staticmethod(fma)
+MATH = Mathematics()
+vars(MATH).update(twins())

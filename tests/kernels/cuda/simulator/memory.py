@@ -134,15 +134,14 @@ class Global:
 class Shared:
     """The shared memory of a block; `layout` is one for all blocks of a kernel."""
 
-    __slots__ = ("arrays", "barriers", "floats", "key", "kind", "layout", "memory", "races", "words")
+    __slots__ = ("arrays", "barriers", "floats", "key", "kind", "layout", "memory", "races")
 
     def __init__(self, layout: Layout, races: Any, number: int) -> None:
         self.layout, self.races = layout, races
         self.kind = Checked if races is None else Traced
         self.key = -(number + 1) * WINDOW  # of its words, in the history that `races` keeps
-        self.memory = np.empty(layout.limit, np.uint8)
-        fill_garbage(self.memory)
-        self.floats, self.words = self.memory.view(np.float32), self.memory.view(np.uint32)
+        self.memory: Any = None  # until an array lies there
+        self.floats: Any = None
         self.arrays: dict[Any, Checked] = {}
         self.barriers: dict[int, Any] = {}
 
@@ -153,10 +152,18 @@ class Shared:
             dtype, shape = dtype_of(dtype), shape_of(shape)
             size = math.prod(shape) * dtype.itemsize
             start = self.layout.place(key, size, alignment or dtype.itemsize)
+            self.allocate()
             array = self.memory[start : start + size].view(dtype).reshape(shape).view(self.kind)
             array.origin, array.space = start, self
             self.arrays[key] = array
         return array
+
+    def allocate(self) -> None:
+        """Memory, once."""
+        if self.memory is None:
+            self.memory = np.empty(self.layout.limit, np.uint8)
+            fill_garbage(self.memory)
+            self.floats = self.memory.view(np.float32)
 
     def address(self, array: Any, index: Any) -> int:
         """Of array[index] in this block's shared memory."""
@@ -172,6 +179,7 @@ class Shared:
             raise OutOfRangeError(
                 f"shared address {address:#x} is not a multiple of {size}: declare the array with alignment={size}"
             )
+        self.allocate()
         if not self.layout.holds(address, size):
             raise OutOfRangeError(f"{size} bytes at the shared address {address:#x} belong to no array of the kernel")
         return address >> 2

@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 import numpy as np
-from greenlet import getcurrent
 
 from . import tensor_cores
 from .arrays import OutOfRangeError
@@ -71,18 +70,18 @@ class Ptx:
 
     def shared_address(self, array: Any, index: Any) -> int:
         """In the block's shared memory."""
-        return getcurrent().block.memory.address(array, index)
+        return self.scheduler.current.block.memory.address(array, index)
 
     def map_shared(self, address: int, rank: int) -> int:
         """The same place in the shared memory of the cluster's block of that rank."""
-        cluster = getcurrent().block.cluster
+        cluster = self.scheduler.current.block.cluster
         if not 0 <= rank < len(cluster.blocks):
             raise OutOfRangeError(f"rank {rank} in a cluster of {len(cluster.blocks)} blocks")
         return (int(rank) + 1) * WINDOW + int(address) % WINDOW
 
     def remote(self, address: int) -> tuple[Any, int]:
         """The block and the address there, of what `map_shared` returned."""
-        thread = getcurrent()
+        thread = self.scheduler.current
         rank, offset = divmod(int(address), WINDOW)
         if rank == 0:
             raise OutOfRangeError("a remote store needs addresses from `map_shared`")
@@ -134,7 +133,7 @@ class Ptx:
                 raise DivergenceError(f"mma needs 32 lanes. Received: {len(by_lane)}.")
             return compute([by_lane[lane] for lane in range(32)])
 
-        return self.cuda.exchange(0xFFFFFFFF, sys._getframe(2), values, combine).result[getcurrent().lane]
+        return self.cuda.exchange(0xFFFFFFFF, sys._getframe(2), values, combine).result[self.scheduler.current.lane]
 
     def mma_tf32(self, *values: Any) -> tuple[Any, ...]:
         """d = a b + c."""
@@ -215,7 +214,7 @@ class Ptx:
 
     def load4_shared(self, address: int) -> tuple[Any, ...]:
         """Four float32 of the block's shared memory."""
-        shared = getcurrent().block.memory
+        shared = self.scheduler.current.block.memory
         i = shared.find(address, 16)
         if self.races is not None:
             for word in range(address, address + 16, 4):
@@ -224,7 +223,7 @@ class Ptx:
 
     def store4_shared(self, address: int, a: Any, b: Any, c: Any, d: Any) -> None:
         """Four float32 into the block's shared memory."""
-        shared = getcurrent().block.memory
+        shared = self.scheduler.current.block.memory
         i = shared.find(address, 16)
         shared.floats[i : i + 4] = a, b, c, d
         if self.races is not None:
@@ -260,7 +259,7 @@ class Ptx:
 
     def cluster_rank(self) -> int:
         """Of the block in its cluster."""
-        return getcurrent().block.rank
+        return self.scheduler.current.block.rank
 
     def cluster_size(self, blocks: int) -> None:
         """Says what `run` has to know before the kernel begins."""
@@ -268,14 +267,14 @@ class Ptx:
 
     def cluster_arrive(self) -> None:
         """Come, without waiting."""
-        thread = getcurrent()
+        thread = self.scheduler.current
         if thread.arrived is not None:
             raise DivergenceError(f"{name_of(thread)} arrives at the cluster's barrier twice without waiting")
         thread.arrived = self.scheduler.arrive(thread.block.cluster.barrier)
 
     def cluster_wait(self) -> None:
         """Until all threads of the cluster have come."""
-        thread = getcurrent()
+        thread = self.scheduler.current
         if thread.arrived is None:
             raise DivergenceError(f"{name_of(thread)} waits at the cluster's barrier without arriving")
         phase, thread.arrived = thread.arrived, None
@@ -290,13 +289,13 @@ class Ptx:
 
     def barrier_init(self, address: int, arrivals: int) -> None:
         """A new barrier of 8 bytes in the block's shared memory."""
-        shared = getcurrent().block.memory
+        shared = self.scheduler.current.block.memory
         shared.find(address, 8)
         shared.barriers[int(address)] = ByteBarrier(int(arrivals))
 
     def barrier_expect(self, address: int, size: int) -> None:
         """Arrive, and expect so many bytes in this phase."""
-        barrier = self.barrier(getcurrent().block.memory, address)
+        barrier = self.barrier(self.scheduler.current.block.memory, address)
         barrier.bytes += int(size)
         barrier.arrived += 1
         if barrier.arrived > barrier.expected:
@@ -306,7 +305,7 @@ class Ptx:
     def settle(self, barrier: ByteBarrier) -> None:
         """The current thread has come, or has brought bytes; whoever polls the barrier looks again at the end of a phase."""
         if self.races is not None:
-            self.races.arrive(barrier.arrivals, getcurrent())
+            self.races.arrive(barrier.arrivals, self.scheduler.current)
         if barrier.settle():
             self.scheduler.version += 1
             if self.races is not None:
@@ -315,11 +314,11 @@ class Ptx:
 
     def barrier_reached(self, address: int, parity: int) -> int:
         """1 once the phase of that parity is over."""
-        barrier = self.barrier(getcurrent().block.memory, address)
-        self.scheduler.poll(("barrier", getcurrent().block.index, address))
+        barrier = self.barrier(self.scheduler.current.block.memory, address)
+        self.scheduler.poll(("barrier", self.scheduler.current.block.index, address))
         reached = barrier.phase & 1 != int(parity) & 1
         if reached and self.races is not None and barrier.known is not None:
-            self.races.learn(getcurrent(), barrier.known)
+            self.races.learn(self.scheduler.current, barrier.known)
         return int(reached)
 
     def fence_barriers(self) -> None:

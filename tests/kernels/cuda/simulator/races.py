@@ -12,7 +12,6 @@ import sys
 from typing import Any
 
 import numpy as np
-from greenlet import getcurrent
 
 from .scheduling import line_of, name_of
 
@@ -52,7 +51,8 @@ class Word:
 class Races:
     """The clocks of all threads and the history of all words."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, scheduler: Any, threads: int) -> None:
+        self.scheduler = scheduler
         self.zero = np.zeros(threads, np.int64)
         self.words: dict[int, Word] = {}
 
@@ -83,7 +83,7 @@ class Races:
 
     def fence(self) -> None:
         """Of the current thread."""
-        thread = getcurrent()
+        thread = self.scheduler.current
         clock = thread.clock
         clock.base = np.maximum(clock.base, clock.told)
         arrivals: list[Any] = []
@@ -101,7 +101,7 @@ class Races:
 
     def read(self, key: int, relaxed: bool = False, constant: bool = False) -> None:
         """The current thread reads."""
-        thread, word, place = getcurrent(), self.word(key), caller()
+        thread, word, place = self.scheduler.current, self.word(key), caller()
         clock = thread.clock
         access = (thread, clock.now, place, relaxed)
         write = word.write
@@ -117,7 +117,7 @@ class Races:
 
     def write(self, key: int, relaxed: bool = False, same: bool = False) -> None:
         """The current thread writes; `same` is what the word holds already, which another who writes it too cannot disturb."""
-        thread, word, place = getcurrent(), self.word(key), caller()
+        thread, word, place = self.scheduler.current, self.word(key), caller()
         write = word.write
         if write is not None and not (relaxed and write[3]) and not same:
             self.check(write, thread, "wrote", "writes", place)

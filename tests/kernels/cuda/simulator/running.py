@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,7 @@ class Simulation:
         self.grid, self.threads, self.cluster = grid, threads, cluster
         self.scheduler = Scheduler(schedule, seed, give_up)
         count = threads.x * threads.y * threads.z
-        self.races = Races(count * grid.x * grid.y * grid.z) if races else None
+        self.races = Races(self.scheduler, count * grid.x * grid.y * grid.z) if races else None
         self.scheduler.races = self.races
         self.memory, self.layout = Global(self.races), Layout()
         self.barrier = Barrier("the grid's sync", count * grid.x * grid.y * grid.z)
@@ -91,69 +91,44 @@ class Simulation:
         """Run to the end."""
         function = self.rewiring.twin(function) if hasattr(function, "py_func") else self.rewiring.function(function)
         arguments = tuple(self.argument(value) for value in arguments)
-        scheduler, ended = self.scheduler, self.ended
 
         def body(thread: Thread) -> None:
-            scheduler.hub.switch()
-            thread.block.started += 1
+            block, warp = thread.block, thread.warp
+            block.started += 1
             function(*arguments)
-            ended(thread)
+            block.live -= 1
+            warp.live &= ~(1 << thread.lane)
+            self.scheduler.ended(thread, (block.barrier, block.cluster.barrier, self.barrier))
 
-        threads: list[Thread] = [thread for block in self.blocks() for thread in self.members(block, body)]
-        for number, thread in enumerate(threads):
-            thread.number = number
-            if self.races is not None:
-                self.races.begin(thread)
-        with np.errstate(all="ignore"):
-            scheduler.start(threads)
-        return Report(len(threads), scheduler.switches, self.layout.used, self.cluster)
+        threads = self.make_threads()
+        self.scheduler.start(threads, body)
+        return Report(len(threads), self.scheduler.switches, self.layout.used, self.cluster)
 
-    def blocks(self) -> list[Block]:
+    def make_threads(self) -> list[Thread]:
         """All of the grid."""
-        count = self.threads.x * self.threads.y * self.threads.z
-        out = []
-        for z in range(self.grid.z):
-            for y in range(self.grid.y):
-                for first in range(0, self.grid.x, self.cluster):
-                    members = [Block(Index(first + rank, y, z), count) for rank in range(self.cluster)]
-                    cluster = Cluster(members, Barrier("the cluster's barrier", count * self.cluster))
-                    for rank, block in enumerate(members):
-                        block.cluster, block.rank, block.memory = (
-                            cluster,
-                            rank,
-                            Shared(self.layout, self.races, len(out) + rank),
-                        )
-                    out += members
-        return out
-
-    def members(self, block: Block, body: Any) -> list[Thread]:
-        """The threads of a block."""
-        out = []
         size = self.threads
-        for z in range(size.z):
-            for y in range(size.y):
-                for x in range(size.x):
-                    thread = Thread()
-                    thread.run = lambda thread=thread: body(thread)
-                    thread.position, thread.block = Index(x, y, z), block
-                    number, thread.lane = divmod(x + size.x * (y + size.y * z), 32)
-                    if thread.lane == 0:
-                        block.warps.append(Warp(block, number))
-                    thread.warp = block.warps[number]
-                    thread.warp.live |= 1 << thread.lane
-                    thread.seen, thread.seen_version, thread.arrived = set(), -1, None
-                    out.append(thread)
-        for warp in block.warps:
-            warp.lanes = warp.live
+        places = [Index(x, y, z) for z in range(size.z) for y in range(size.y) for x in range(size.x)]
+        out: list[Thread] = []
+        for block in self.make_blocks(len(places)):
+            for first in range(0, len(places), 32):
+                lanes = places[first : first + 32]
+                warp = Warp(block, (1 << len(lanes)) - 1)
+                out += [Thread(len(out) + lane, block, warp, lane, place) for lane, place in enumerate(lanes)]
+        if self.races is not None:
+            for thread in out:
+                self.races.begin(thread)
         return out
 
-    def ended(self, thread: Thread) -> None:
-        """Nobody waits for it any more."""
-        block = thread.block
-        block.live -= 1
-        thread.warp.live &= ~(1 << thread.lane)
-        for barrier in (block.barrier, block.cluster.barrier, self.barrier):
-            self.scheduler.leave(barrier)
+    def make_blocks(self, threads: int) -> Iterator[Block]:
+        """All of the grid, cluster by cluster."""
+        places = [Index(x, y, z) for z in range(self.grid.z) for y in range(self.grid.y) for x in range(self.grid.x)]
+        for first in range(0, len(places), self.cluster):
+            members = [Block(place, threads) for place in places[first : first + self.cluster]]
+            cluster = Cluster(members, Barrier("the cluster's barrier", threads * self.cluster))
+            for rank, block in enumerate(members):
+                block.cluster, block.rank = cluster, rank
+                block.memory = Shared(self.layout, self.races, first + rank)
+            yield from members
 
 
 def run(

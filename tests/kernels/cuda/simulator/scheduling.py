@@ -1,14 +1,14 @@
-"""Which GPU thread runs next: every thread is a greenlet, and one of them runs at a time, chosen by a seeded generator."""
+"""Which thread of the GPU runs next: one of them runs at a time, chosen by a seeded generator."""
 
 from __future__ import annotations
 
-import contextvars
 import heapq
 import random
 import types
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from greenlet import getcurrent, greenlet
+from .workers import Crew
 
 __all__ = [
     "SCHEDULES",
@@ -35,17 +35,17 @@ class DivergenceError(RuntimeError):
     """Threads that have to execute one instruction together execute different ones."""
 
 
-class Thread(greenlet):
-    """One thread of the GPU, with where it is: `position` in the block, `lane` in the warp."""
+class Thread:
+    """One thread of the GPU, with where it is: `position` in the block, `lane` in the warp, `number` in the grid."""
 
-    position: Any
-    lane: int
-    number: int  # in the grid
-    warp: Warp
-    block: Block
-    seen: set[Any]  # what it polled since memory changed last
-    seen_version: int
-    arrived: Barrier | None  # the cluster barrier that it has to wait for
+    worker: Any = None  # the greenlet that runs it, from its begin to its end
+    seen: set[Any] | None = None  # what it polled since memory was of `seen_version`
+    seen_version = -1
+    arrived: int | None = None  # the phase of the cluster's barrier that it has to wait for
+    clock: Any = None  # where races are looked for
+
+    def __init__(self, number: int, block: Block, warp: Warp, lane: int, position: Any) -> None:
+        self.number, self.block, self.warp, self.lane, self.position = number, block, warp, lane, position
 
 
 class Barrier:
@@ -63,27 +63,26 @@ class Barrier:
 
 
 class Warp:
-    """32 threads; `groups` are the exchanges that wait for lanes."""
+    """Up to 32 threads; `groups` are the exchanges that wait for lanes."""
 
-    __slots__ = ("block", "groups", "lanes", "live", "number", "priority")
+    __slots__ = ("block", "groups", "lanes", "live", "priority")
 
-    def __init__(self, block: Block, number: int) -> None:
-        self.block, self.number = block, number
+    def __init__(self, block: Block, lanes: int) -> None:
+        self.block = block
+        self.lanes = self.live = lanes  # a bit for each lane; for each that has not ended
         self.groups: dict[int, Any] = {}
-        self.lanes = self.live = 0  # a bit for each lane; for each that has not ended
         self.priority = 0.0
 
 
 class Block:
     """The threads of a block, and the shared memory that they see."""
 
-    __slots__ = ("barrier", "cluster", "index", "live", "memory", "rank", "started", "warps")
+    __slots__ = ("barrier", "cluster", "index", "live", "memory", "rank", "started")
 
     def __init__(self, index: Any, threads: int) -> None:
         self.index = index
         self.barrier = Barrier("syncthreads", threads)
         self.live, self.started = threads, 0
-        self.warps: list[Warp] = []
         self.cluster: Any = None
         self.rank = 0
         self.memory: Any = None
@@ -111,31 +110,27 @@ class Scheduler:
         self.fruitless = 0
         self.live = 0
         self.switches = 0
-        self.hub = getcurrent()
+        self.current: Any = None  # the thread that runs
+        self.crew: Any = None
         self.races: Any = None
 
-    def start(self, threads: list[Thread]) -> None:
+    def start(self, threads: list[Thread], body: Callable[[Thread], None]) -> None:
         """Run them all; what one of them raises ends all, and is raised here."""
         self.live = len(threads)
-        context = contextvars.copy_context()  # NumPy keeps its error state there
-        for thread in threads:
-            thread.gr_context = context
-            thread.warp.priority = self.uniform()
-        try:
-            for thread in threads:
-                thread.switch()  # all begin on the hub's stack, not on one another's, and come back at once
-            self.wake(threads)
-            while self.live:
-                thread = self.pick()
-                thread.switch()
-                self.live -= 1  # control comes back here when a thread has ended, or raised
-                self.fruitless = 0
-        finally:
-            self.ready.clear()
-            self.sleeping.clear()
-            for thread in threads:
-                if not thread.dead:
-                    thread.throw()
+        for warp in dict.fromkeys(thread.warp for thread in threads):
+            warp.priority = self.uniform()
+        self.wake(threads)
+        self.crew = Crew(self, body)
+        self.crew.run(threads)
+
+    def ended(self, thread: Thread, barriers: Iterable[Barrier]) -> None:
+        """The current thread has ended: nobody waits for it any more."""
+        self.live -= 1
+        self.fruitless = 0
+        for barrier in barriers:
+            barrier.expected -= 1
+            if barrier.arrived and barrier.arrived >= barrier.expected:
+                self.release(barrier)
 
     def wake(self, threads: list[Thread]) -> None:
         """They can run."""
@@ -179,7 +174,7 @@ class Scheduler:
 
     def describe(self, what: str) -> str:
         """A deadlock in words."""
-        return f"{what}; {self.live} threads have not ended, the last to wait was {name_of(getcurrent())}"
+        return f"{what}; {self.live} threads have not ended, the last to wait was {name_of(self.current)}"
 
     def pause(self) -> None:
         """Let others run before this thread goes on; it stands in some queue."""
@@ -193,12 +188,12 @@ class Scheduler:
                 ready[chosen] = last
         else:
             thread = self.pick()
-        if thread is not getcurrent():
-            thread.switch()
+        if thread is not self.current:
+            self.crew.go_on(thread)
 
     def wait(self, barrier: Barrier, frame: Any = None) -> None:
         """Come to a barrier and wait for the others; `frame` is the caller's, whose place must be one for all threads of a warp."""
-        thread = getcurrent()
+        thread = self.current
         if frame is not None:
             place = frame.f_code, frame.f_lasti
             first = barrier.places.setdefault(thread.warp, place)
@@ -222,7 +217,7 @@ class Scheduler:
         phase = barrier.phase
         barrier.arrived += 1
         if self.races is not None:
-            self.races.arrive(barrier.arrivals, getcurrent())
+            self.races.arrive(barrier.arrivals, self.current)
         if barrier.arrived >= barrier.expected:
             self.release(barrier)
         return phase
@@ -231,11 +226,11 @@ class Scheduler:
         """Wait until the phase that `arrive` told is over."""
         self.fruitless = 0
         if barrier.phase == phase:
-            barrier.waiting.append(getcurrent())
+            barrier.waiting.append(self.current)
         else:
             if self.races is not None:
-                self.races.learn(getcurrent(), barrier.known)
-            self.wake([getcurrent()])
+                self.races.learn(self.current, barrier.known)
+            self.wake([self.current])
         self.pause()
 
     def release(self, barrier: Barrier) -> None:
@@ -254,18 +249,11 @@ class Scheduler:
                 warp.priority = self.uniform()
         self.wake(waiting)
 
-    def leave(self, barrier: Barrier) -> None:
-        """A thread that has ended is not waited for."""
-        barrier.expected -= 1
-        if barrier.arrived >= barrier.expected and barrier.arrived:
-            self.release(barrier)
-
     def poll(self, key: Any) -> None:
         """Before a load of what others write: others may run first; whoever looks again in vain sleeps until memory changes."""
-        thread = getcurrent()
-        if thread.seen_version != self.version:
-            thread.seen_version = self.version
-            thread.seen.clear()
+        thread = self.current
+        if thread.seen is None or thread.seen_version != self.version:
+            thread.seen, thread.seen_version = set(), self.version
         if key in thread.seen:
             self.sleeping.append(thread)
         else:

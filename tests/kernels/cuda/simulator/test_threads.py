@@ -83,7 +83,7 @@ def test_threads_that_end_are_not_waited_for():
 
     x = np.arange(64, dtype=np.float32)
     run(kernel, 1, 64, (x,))
-    np.testing.assert_array_equal(x, [*range(40)][::-1] + [*range(40, 64)])
+    np.testing.assert_array_equal(x, [*range(39, -1, -1), *range(40, 64)])
 
 
 def test_the_whole_grid_waits():
