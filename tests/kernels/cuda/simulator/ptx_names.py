@@ -56,18 +56,6 @@ class Ptx:
         """In global memory."""
         return self.memory.address(array, index)
 
-    @staticmethod
-    def advance(count: int, stride: int, address: int) -> int:
-        """So many strides further."""
-        return int(address) + int(count) * int(stride)
-
-    @staticmethod
-    def once32(number: int) -> int:
-        """Itself."""
-        return number
-
-    once64 = once32
-
     def shared_address(self, array: Any, index: Any) -> int:
         """In the block's shared memory."""
         return self.scheduler.current.block.memory.address(array, index)
@@ -145,64 +133,76 @@ class Ptx:
 
     # Loads and stores.
 
-    def load_byte(self, address: int) -> int:
-        """A byte of global memory that nobody writes."""
-        region, _ = self.memory.find(address, 1)
+    @staticmethod
+    def advance(count: int, stride: int, address: int) -> int:
+        """The address so many strides further."""
+        return int(address) + int(count) * int(stride)
+
+    @staticmethod
+    def once32(value: int) -> int:
+        """The value: what the compiler does with it is nothing here."""
+        return int(value)
+
+    once64 = once32
+
+    def load(self, address: int, kind: Any) -> Any:
+        """A number of global memory that nobody writes."""
+        size = np.dtype(kind).itemsize
+        region, _ = self.memory.find(address, size)
         if self.races is not None:
-            self.races.read(address - address % 4, constant=True)
-        return int(region.bytes[address - region.start])
+            self.races.read(address, constant=True)
+        first = int(address) - region.start
+        return region.bytes[first : first + size].view(kind)[0]
+
+    def load_byte(self, address: int) -> int:
+        """As an unsigned number."""
+        return int(self.load(address, np.uint8))
 
     def load_float32(self, address: int) -> Any:
-        """A float32 of global memory that nobody writes."""
-        region, i = self.memory.find(address, 4)
-        if self.races is not None:
-            self.races.read(address, constant=True)
-        return region.floats[i]
+        """One."""
+        return self.load(address, np.float32)
 
     def load_float64(self, address: int) -> Any:
-        """A float64 of global memory that nobody writes."""
-        region, i = self.memory.find(address, 8)
-        if self.races is not None:
-            self.races.read(address, constant=True)
-        return region.words[i : i + 2].view(np.float64)[0]
+        """One."""
+        return self.load(address, np.float64)
 
     def store_float32(self, address: int, value: Any) -> None:
-        """A float32 into global memory."""
+        """Into global memory."""
         region, i = self.memory.find(address, 4)
         region.floats[i] = value
         if self.races is not None:
             self.races.write(address)
 
     def store_float64(self, address: int, value: Any) -> None:
-        """A float64 into global memory."""
+        """Into global memory."""
         region, i = self.memory.find(address, 8)
-        region.words[i : i + 2].view(np.float64)[0] = value
+        region.floats[i : i + 2].view(np.float64)[0] = value
         if self.races is not None:
             self.races.write(address)
 
     def store_float32_shared(self, address: int, value: Any) -> None:
-        """A float32 into the block's shared memory."""
-        shared = getcurrent().block.memory
+        """Into the block's shared memory."""
+        shared = self.scheduler.current.block.memory
         shared.floats[shared.find(address, 4)] = value
         if self.races is not None:
-            self.races.write(shared.key + address)
+            self.races.write(shared.key + int(address))
 
     def store_float64_shared(self, address: int, value: Any) -> None:
-        """A float64 into the block's shared memory."""
-        shared = getcurrent().block.memory
+        """Into the block's shared memory."""
+        shared = self.scheduler.current.block.memory
         i = shared.find(address, 8)
-        shared.words[i : i + 2].view(np.float64)[0] = value
+        shared.floats[i : i + 2].view(np.float64)[0] = value
         if self.races is not None:
-            self.races.write(shared.key + address)
+            self.races.write(shared.key + int(address))
 
     def load2_float64_shared(self, address: int) -> tuple[Any, ...]:
-        """Two float64 of the block's shared memory."""
-        shared = getcurrent().block.memory
+        """Two of the block's shared memory."""
+        shared = self.scheduler.current.block.memory
         i = shared.find(address, 16)
         if self.races is not None:
-            for word in (address, address + 8):
-                self.races.read(shared.key + word)
-        return tuple(shared.words[i : i + 4].view(np.float64))
+            for number in (address, address + 8):
+                self.races.read(shared.key + int(number))
+        return tuple(shared.floats[i : i + 4].view(np.float64))
 
     def load4(self, address: int) -> tuple[Any, ...]:
         """Four float32 of global memory that nobody writes."""
