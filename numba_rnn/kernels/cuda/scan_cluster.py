@@ -182,6 +182,7 @@ def build_scan_cluster(real, G, first, S, E, H, blocks, precision, update, gate,
                 for s in range(S):
                     sv[s] = new[s] if counts else sv[s]
                 if i + 1 < n:
+                    cuda.syncwarp()  # the sums have been read by all four lanes before any of them tells a block so
                     word = float_of(encode(sv[0] if u < H else zero))
                     q0 = cuda.shfl_sync(WARP, word, source)
                     q1 = cuda.shfl_sync(WARP, word, source + 4)

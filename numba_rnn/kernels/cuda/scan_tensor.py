@@ -122,7 +122,7 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
         state_first = once64(address(states, (cell, 0, row, uc)))
         state_tile, state_next = 4 * stride * H, int32(4 * B * H)
         h_first = once64(address(work, (cell, 0, column, min(k0, padded - 4))))
-        new_first = once64(address(work, (cell, 0, row, u)))
+        new_first = once64(address(work, (cell, 0, row, min(u, padded - 1))))
         h_tile, h_step = 4 * stride * padded, int32(4 * B * padded)
         if reduces:
             new_at, state_at, first_row = new_first, state_first, row0
@@ -144,7 +144,7 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
             while first_row < B:  # `range` would divide
                 active = reduces and first_row + r < B
                 count = uint32(0)
-                if active:  # loaded now, here when it is needed
+                if active and real_unit:  # loaded now, here when it is needed
                     for g in range(G):
                         xv[g] = load_float32(x_at + uint64(4 * H * g))
                     for s in range(S):

@@ -137,5 +137,5 @@ def scanned(kernel: Any, call: Call, launch: Launch, pieces: tuple[int, ...] = (
             **how,
         )  # fmt: skip
         start += n
-    assert error[0] == 0
+    assert error[0] == 0, f"waited in vain at step {error[0] - 1}"
     return y, states

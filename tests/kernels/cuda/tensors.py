@@ -2,22 +2,53 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from numba_rnn.kernels.backend import ScanOptions
 from numba_rnn.kernels.cuda.plan import Launch
 from numba_rnn.kernels.cuda.scan_cluster import SLICES, build_scan_cluster, groups_of
 from numba_rnn.kernels.cuda.scan_tensor import build_scan_tensor, padded_units
 
 from .calls import Call, made, scanned
 
-__all__ = ["ERRORS", "check", "cluster_launch", "tensor_launch"]
+__all__ = ["ERRORS", "KINDS", "MASKS", "NAMES", "Given", "check", "cluster_launch", "kinds", "part_of", "tensor_launch"]
+
+NAMES = "gru", "lstm", "simple_rnn"
+MASKS = None, "random", "none counts", "rows"
+KINDS = [ScanOptions(*bits) for bits in itertools.product((False, True), repeat=3)]
 
 # The largest error of a few steps of cells whose sums are of about one: of 11 bits, of 8, and of twice 8.
 ERRORS = {"tf32": 1e-3, "bf16": 1e-2, "bf16x3": 1e-5}
+
+
+@dataclasses.dataclass(frozen=True)
+class Given(Call):
+    """A call whose numbers are given, as `Call.drawn` has them."""
+
+    numbers: Any = None
+
+    @property
+    def drawn(self) -> Any:
+        """The numbers."""
+        return self.numbers
+
+
+def part_of(call: Call, rows: slice) -> Given:
+    """The same call of some of its sequences, without a mask."""
+    cells, x, _, states = call.drawn
+    numbers = cells, x[rows], None, states[:, :, rows]
+    return Given(**(vars(call) | {"B": x[rows].shape[0], "numbers": numbers}))
+
+
+def kinds(rest: bool) -> list[tuple[int, ScanOptions]]:
+    """Half of the options, in which each is on and off; or the rest of them; numbered."""
+    return [(i, options) for i, options in enumerate(KINDS) if (i in (0, 2, 5, 7)) != rest]
 
 
 def tensor_launch(

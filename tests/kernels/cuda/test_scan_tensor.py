@@ -12,31 +12,29 @@ from numba_rnn.kernels.cuda.scan_tensor import build_scan_tensor
 from .calls import Call, made, scanned
 from .simulator import SCHEDULES, DeadlockError, RaceError
 from .simulator.mutation import mutant
-from .tensors import ERRORS, check, tensor_launch
+from .tensors import ERRORS, KINDS, MASKS, NAMES, Given, check, kinds, tensor_launch
 
-OPTIONS = [ScanOptions(*bits) for bits in itertools.product((False, True), repeat=3)]
-MASKS = None, "random", "none counts", "rows"
 CUTS = (1, 2, 1), (2, 4, 1), (1, 4, 2), (2, 4, 3)  # groups, warps, slices
-NAMES = "gru", "lstm", "simple_rnn"
-SIZES = (1, 1), (3, 16), (8, 20), (9, 33), (17, 7)  # B, H
+SIZES = (1, 1), (3, 16), (9, 20), (2, 33), (17, 7)  # B, H
 
 
+@pytest.mark.parametrize("rest", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("precision", sorted(ERRORS))
 @pytest.mark.parametrize("name", NAMES)
-def test_every_cut_direction_and_mask(name, precision):
+def test_every_cut_direction_and_mask(name, precision, rest):
     sizes, cuts, masks = itertools.cycle(SIZES), itertools.cycle(CUTS), itertools.cycle(MASKS)
-    for i, options in enumerate(OPTIONS):
+    for i, options in kinds(rest):
         (B, H), (groups, warps, slices) = next(sizes), next(cuts)
         slices = min(slices, -(-B // 8))
-        call = Call(name, B=B, T=1 + i % 4, H=H, N=1 + i % 3 // 2, mask=next(masks), stateful=i % 3 > 0, options=options, seed=i)
+        call = Call(name, B=B, T=1 + i % 3, H=H, N=1 + i % 3 // 2, mask=next(masks), stateful=i % 3 > 0, options=options, seed=i)
         check(call, tensor_launch(call, precision, groups, warps, slices), seed=i, schedule=SCHEDULES[i % 2])
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize(("name", "precision"), zip(NAMES, sorted(ERRORS), strict=True))
+@pytest.mark.parametrize(("name", "precision"), list(zip(NAMES, sorted(ERRORS), strict=True)))
 def test_the_order_of_threads_says_nothing(name, precision, schedule):
     """The same bits, and no access that nothing orders."""
-    call = Call(name, B=10, T=3, H=18, mask="random", stateful=True, options=ScanOptions(return_sequences=True))
+    call = Call(name, B=9, T=3, H=18, mask="random", stateful=True, options=ScanOptions(return_sequences=True))
     runs = [check(call, tensor_launch(call, precision), seed=seed, schedule=schedule, races=seed == 0) for seed in range(3)]
     for other in runs[1:]:
         for a, b in zip(runs[0], other, strict=True):
@@ -45,8 +43,8 @@ def test_the_order_of_threads_says_nothing(name, precision, schedule):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_pieces_of_time_give_the_whole(name):
-    for options, pieces in zip(OPTIONS, itertools.cycle(((1, 3), (2, 2), (3, 1))), strict=False):
-        call = Call(name, B=2, T=4, H=5, N=2, mask="random", stateful=True, options=options)
+    for options, pieces in zip(KINDS[::3], itertools.cycle(((1, 3), (2, 2), (3, 1))), strict=False):
+        call = Call(name, B=2, T=4, H=5, N=1 + pieces[0] % 2, mask="random", stateful=True, options=options)
         launched = tensor_launch(call, "tf32")
         for a, b in zip(check(call, launched), check(call, launched, pieces), strict=True):
             np.testing.assert_array_equal(a, b)
@@ -55,9 +53,9 @@ def test_pieces_of_time_give_the_whole(name):
 @pytest.mark.parametrize("precision", sorted(ERRORS))
 def test_how_a_call_is_cut_says_little(precision):
     """The same sums in another order; in another slice, or beside others, the same bits."""
-    call = Call("lstm", B=18, T=2, H=40, stateful=True)
+    call = Call("lstm", B=10, T=2, H=24, stateful=True)
     one = check(call, tensor_launch(call, precision, 1, 2, 1))
-    for groups, warps, slices in ((2, 4, 1), (1, 4, 3), (1, 2, 2), (1, 2, 3)):
+    for groups, warps, slices in ((2, 4, 2), (1, 4, 1), (1, 2, 2)):
         other = check(call, tensor_launch(call, precision, groups, warps, slices))
         for a, b in zip(one, other, strict=True):
             if warps == 2:
@@ -79,20 +77,10 @@ def test_nan_stays_in_its_sequence():
     build, launch = tensor_launch(call, "bf16x3")
     cells, x, mask, states = call.drawn
     states[0, 0, 4, 3] = np.nan
-    hurt = _Drawn(call, (cells, x, mask, states))
+    hurt = Given(**(vars(call) | {"numbers": (cells, x, mask, states)}))
     y, last = scanned(made(build, call, launch.parameters), hurt, launch)
     assert np.isnan(y[4]).all() and np.isnan(last[:, :, 4]).all()
     assert not np.isnan(np.delete(y, 4, 0)).any()
-
-
-class _Drawn:
-    """A call whose numbers are given."""
-
-    def __init__(self, call, drawn):
-        self.call, self.drawn = call, drawn
-
-    def __getattr__(self, name):
-        return getattr(self.call, name)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -103,7 +91,7 @@ class _Drawn:
         ("turn = 1 - turn", "pass", RaceError),  # or overwritten before they have been read
         ("waiting = True\n                waits = 0", "waiting = False\n                waits = 0", AssertionError),  # h is not awaited
         ("advance(int32(i + 1), h_step, new_first)", "advance(int32(i), h_step, new_first)", (DeadlockError, AssertionError)),
-        ("if reduces:", "if reduces and first_row > 0:", DeadlockError),  # nobody has the first h
+        ("publish(new_at, encode(h0))", "pass", DeadlockError),  # nobody has the first h
     ],
 )
 def test_planted_faults_are_found(text, instead, error, schedule):
@@ -122,5 +110,5 @@ def test_a_wait_in_vain_ends(monkeypatch):
     call = Call("gru", B=1, T=3, H=16)
     _, launch = tensor_launch(call, "tf32")
     build = mutant(build_scan_tensor, "publish(new_at, encode(new_h", "publish(new_first, encode(new_h")
-    with pytest.raises(AssertionError, match="waited in vain at step 1"):
+    with pytest.raises(AssertionError, match="waited in vain at step"):
         check(call, (build, launch), give_up=True)
