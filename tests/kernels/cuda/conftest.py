@@ -14,9 +14,10 @@ from .simulator.driver import SimulatedDriver
 
 
 @pytest.fixture
-def driver() -> SimulatedDriver:
-    """A GPU without cuBLAS: the library's own products are summed in one order, however many rows there are."""
-    return SimulatedDriver(blas=False)
+def driver(monkeypatch: pytest.MonkeyPatch) -> SimulatedDriver:
+    """A GPU without cuBLAS: the library's own products are summed in one order, however many rows there are. Races are errors."""
+    monkeypatch.setattr(machine, "TILE_THREADS", 32)  # for idle threads take time here
+    return SimulatedDriver(blas=False, races=True)
 
 
 @pytest.fixture
