@@ -156,7 +156,6 @@ def build_scan_cluster(real, G, first, S, E, H, blocks, precision, update, gate,
                         error[0] = start + i + 1
                 if thread == 0 and i + 2 < n:
                     barrier_expect(shared_address(arrived, now), size)  # of the step after the next
-            cuda.syncwarp()
             for j in range(spans):
                 q = load4_shared(shared_address(h, (now, lane // 4, k0 + TERMS * j)))
                 for e in range(4):

@@ -171,7 +171,6 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
                         patience = 0
                         if error[0] == 0:
                             error[0] = start + i + 1
-                cuda.syncwarp()
                 for tile in range(tiles):
                     for e in range(4):
                         sums[tile, e] = zero
