@@ -20,7 +20,9 @@ __all__ = ["plan_cluster", "plan_tensor"]
 SCHEDULERS, REGISTERS = 4, 16384  # of a multiprocessor; of each scheduler, whose warps share them
 SHARED_BYTES = 48 << 10  # of a block: as much as can be declared
 WARPS = 8  # of a block of `scan_tensor`: two a scheduler, the most that can have 255 registers a thread
-OTHERS = 46  # registers beside weights, sums and a cell's numbers: compiled kernels that need more than this leaves spill
+OTHERS = (
+    46  # registers beside weights, sums and a cell's numbers: compiled kernels that need more than this leaves spill
+)
 MOST_GROUPS = 6  # of 8 units, of a block of `scan_cluster`: three warps a scheduler
 
 
@@ -44,7 +46,11 @@ def plan_cluster(size: Size, call: Call, device: Device) -> Launch | None:
     padded, warps = UNITS * blocks * groups, SLICES * groups
     spans = padded // (TERMS * SLICES)
     shared = 4 * (2 * COLUMNS * (padded + 16) + SLICES * 2 * groups * 32 * 2 * pairs) + 16
-    if groups > MOST_GROUPS or shared > SHARED_BYTES or not fits(size, warps, pairs * (spans * WORDS[call.precision] + 4)):
+    if (
+        groups > MOST_GROUPS
+        or shared > SHARED_BYTES
+        or not fits(size, warps, pairs * (spans * WORDS[call.precision] + 4))
+    ):
         return None
     return Launch(
         kernel="cluster",

@@ -1,8 +1,8 @@
 """The kernel for cells of middle size on tensor cores: a cluster of blocks runs 8 sequences whole. It names no cell.
 
-The recurrent weights lie in the registers of a cluster's blocks (sm_90 and later), of which each owns some units, a warp 8 of them and
-a slice of the sum (see `product`). A block stores what it has of the new h into the shared memory of all, and a barrier there counts the
-bytes: whoever has got all of h goes on. Each cluster runs by itself, as many as there are batches of 8 sequences.
+The recurrent weights lie in the registers of a cluster's blocks (sm_90 and later), of which each owns some units, a warp 8 of them
+and a slice of the sum (see `product`). A block stores what it has of the new h into the shared memory of all, and a barrier there
+counts the bytes: whoever has got all of h goes on. Each cluster runs by itself, as many as there are batches of 8 sequences.
 
 h lies in shared memory twice, before the step and after it. That is enough: a block has all of h only after every block, itself
 included, has read the h before it, and after its reducers have read the sums. So the sums need no second place.

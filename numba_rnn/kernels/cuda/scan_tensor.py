@@ -1,9 +1,9 @@
 """The kernel for large cells on tensor cores: the whole GPU runs one step after another. It names no cell.
 
-As in `scan_grid`, every block owns a few units and holds their recurrent weights in registers, and h goes from block to block through
-`work`, each word of which is its own flag. Here a warp multiplies its part of the weights, and of h, by tensor core instructions (see
-`product`), 8 sequences at once. Many sequences are cut into slices, each of which a set of blocks runs: those of a slice take turns,
-8 by 8, so that while 8 of them wait for their h the next have something to do.
+As in `scan_grid`, every block owns a few units and holds their recurrent weights in registers, and h goes from block to block
+through `work`, each word of which is its own flag. Here a warp multiplies its part of the weights, and of h, by tensor core
+instructions (see `product`), 8 sequences at once. Many sequences are cut into slices, each of which a set of blocks runs: those of
+a slice take turns, 8 by 8, so that while 8 of them wait for their h the next have something to do.
 """
 
 from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
@@ -93,8 +93,8 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
         input_bias = cuda.local.array(G, float32)
         bias = cuda.local.array(G, float32)
 
-        # As a multiplier, a lane holds weights of unit lane // 4 of each group, and of the terms that `product` says; it multiplies
-        # what the sequence lane // 4 of a tile has of these terms.
+        # As a multiplier, a lane holds weights of unit lane // 4 of each group, of the terms that `product` says, and fetches what
+        # sequence lane // 4 has of these terms.
         k0 = warp * (TERMS * spans) + lane % 4 * 4
         load_weights(w, recurrent, cell, unit0 + lane // 4, k0)
         # As a reducer, a thread of the first warps is a unit of one sequence: two warps a group, one of the even sequences.
@@ -106,43 +106,43 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
         for e in range(E):
             pv[e] = extra[cell, e, uc]
 
-        # Where things stand for the block's first tile, at the first step; bytes from a tile to the next, and from a step to the next.
-        # Without a mask every step counts, as the only byte of `mask` says.
+        # Where things stand for the block's first sequences, at the first step; bytes from one turn to the next, and from one step
+        # to the next. Without a mask every step counts, as the only byte of `mask` says.
         row0 = cuda.blockIdx.x // blocks * COLUMNS
-        stride = cuda.gridDim.x // blocks * COLUMNS
+        turn_rows = cuda.gridDim.x // blocks * COLUMNS
         row, column = min(row0 + r, B - 1), min(row0 + lane // 4, B - 1)
         masked = flags & MASKED != 0
         x_first = once64(address(xw, (cell, row, n - 1 if backwards else 0, uc)))
-        x_tile, x_step = 4 * stride * n * G * H, int32(-4 * G * H if backwards else 4 * G * H)
+        x_turn, x_step = 4 * turn_rows * n * G * H, int32(-4 * G * H if backwards else 4 * G * H)
         mask_first = once64(address(mask, (row if masked else 0, time_of(start, T, backwards) if masked else 0)))
-        mask_tile, mask_step = stride * T if masked else 0, int32((-1 if backwards else 1) if masked else 0)
+        mask_turn, mask_step = turn_rows * T if masked else 0, int32((-1 if backwards else 1) if masked else 0)
         y_first = once64(address(y, (row, output_at(start, T, cell, flags), cell * H + uc)))
-        y_tile = 4 * stride * y.shape[1] * y.shape[2]
+        y_turn = 4 * turn_rows * y.shape[1] * y.shape[2]
         y_step = int32((-4 if cell == 1 else 4) * y.shape[2] if flags & SEQUENCES else 0)
         state_first = once64(address(states, (cell, 0, row, uc)))
-        state_tile, state_next = 4 * stride * H, int32(4 * B * H)
+        state_turn, state_next = 4 * turn_rows * H, int32(4 * B * H)
         h_first = once64(address(work, (cell, 0, column, min(k0, padded - 4))))
         new_first = once64(address(work, (cell, 0, row, min(u, padded - 1))))
-        h_tile, h_step = 4 * stride * padded, int32(4 * B * padded)
+        h_turn, h_step = 4 * turn_rows * padded, int32(4 * B * padded)
         if reduces:
-            new_at, state_at, first_row = new_first, state_first, row0
-            while first_row < B:
-                if first_row + r < B:
+            new_at, state_at, at_row = new_first, state_first, row0
+            while at_row < B:
+                if at_row + r < B:
                     h0 = float_of(load_relaxed(state_at)) if real_unit else zero
                     publish(new_at, encode(h0))
-                new_at += uint64(h_tile)
-                state_at += uint64(state_tile)
-                first_row += stride
+                new_at += uint64(h_turn)
+                state_at += uint64(state_turn)
+                at_row += turn_rows
 
-        turn = 0
+        buffer = 0
         patience = MOST_WAITS
         for i in range(n):
             x_at, mask_at = advance(int32(i), x_step, x_first), advance(int32(i), mask_step, mask_first)
             y_at, state_at = advance(int32(i), y_step, y_first), state_first
             h_at, new_at = advance(int32(i), h_step, h_first), advance(int32(i + 1), h_step, new_first)
-            first_row = row0
-            while first_row < B:  # `range` would divide
-                active = reduces and first_row + r < B
+            at_row = row0
+            while at_row < B:  # `range` would divide
+                active = reduces and at_row + r < B
                 count = uint32(0)
                 if active and real_unit:  # loaded now, here when it is needed
                     for g in range(G):
@@ -152,7 +152,7 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
                     count = load_byte(mask_at)
 
                 for j in range(spans):  # all loads are sent off before the first is looked at
-                    if first_row + lane // 4 < B and (whole or k0 + TERMS * j < padded):
+                    if at_row + lane // 4 < B and (whole or k0 + TERMS * j < padded):
                         fetch(h, j, h_at)
                     else:
                         for e in range(4):
@@ -179,14 +179,14 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
                     for odd in range(2):
                         for g in range(gates):
                             value = sums[group * pairs + g // 2, g % 2 * 2 + odd]
-                            exchange[turn, warp, 2 * group + odd, lane, g] = value
+                            exchange[buffer, warp, 2 * group + odd, lane, g] = value
                 cuda.syncthreads()
 
                 if active:
                     for g in range(G):
                         total = bias[g]
                         for v in range(warps):
-                            total += exchange[turn, v, warp, lane, g]
+                            total += exchange[buffer, v, warp, lane, g]
                         rv[g] = total
                         xv[g] += input_bias[g]
                     new = update(act, rec, xv, rv, sv, pv)
@@ -202,13 +202,13 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
                         else:
                             out = zero
                         store_float32(y_at, out)
-                x_at += uint64(x_tile)
-                mask_at += uint64(mask_tile)
-                y_at += uint64(y_tile)
-                state_at += uint64(state_tile)
-                h_at += uint64(h_tile)
-                new_at += uint64(h_tile)
-                first_row += stride
-                turn = 1 - turn
+                x_at += uint64(x_turn)
+                mask_at += uint64(mask_turn)
+                y_at += uint64(y_turn)
+                state_at += uint64(state_turn)
+                h_at += uint64(h_turn)
+                new_at += uint64(h_turn)
+                at_row += turn_rows
+                buffer = 1 - buffer
 
     return scan

@@ -17,7 +17,19 @@ from numba_rnn.kernels.cuda.scan_tensor import build_scan_tensor, padded_units
 
 from .calls import Call, made, scanned
 
-__all__ = ["ERRORS", "KINDS", "MASKS", "NAMES", "Given", "check", "cluster_launch", "kinds", "part_of", "tensor_launch"]
+__all__ = [
+    "ERRORS",
+    "KINDS",
+    "MASKS",
+    "NAMES",
+    "Given",
+    "check",
+    "check_seeds",
+    "cluster_launch",
+    "kinds",
+    "part_of",
+    "tensor_launch",
+]
 
 NAMES = "gru", "lstm", "simple_rnn"
 MASKS = None, "random", "none counts", "rows"
@@ -66,7 +78,9 @@ def tensor_launch(
 def cluster_launch(call: Call, precision: str, blocks: int = 4) -> tuple[Callable[..., Any], Launch]:
     """The factory and a launch of the kernel that clusters run."""
     grid, threads = (blocks * math.ceil(call.B / 8), call.N), 32 * SLICES * groups_of(call.H, blocks)
-    return build_scan_cluster, Launch("cluster", (call.H, blocks, precision), grid, threads, (1, 1, 1, 1), False, call.T)
+    return build_scan_cluster, Launch(
+        "cluster", (call.H, blocks, precision), grid, threads, (1, 1, 1, 1), False, call.T
+    )
 
 
 def check(
@@ -83,3 +97,9 @@ def check(
     for a, b in zip(actual, call.expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=bound)
     return actual
+
+
+def check_seeds(call: Call, launched: tuple[Callable[..., Any], Launch], seeds: int, **how: Any) -> None:
+    """`check` by several seeds."""
+    for seed in range(seeds):
+        check(call, launched, seed=seed, **how)

@@ -56,7 +56,9 @@ def check(kernel, name, precision, B, H, capability):
     assert not step.opcodes.keys() & {"MEMBAR", "FENCE", "CCTL", "ERRBAR"}
     assert step.opcodes["BAR"] == 1
     shape = "16816" if precision.startswith("bf16") else "1688"
-    assert sum(count for text, count in step.full.items() if text.startswith(f"HMMA.{shape}")) == step.opcodes["HMMA"] > 0
+    assert (
+        sum(count for text, count in step.full.items() if text.startswith(f"HMMA.{shape}")) == step.opcodes["HMMA"] > 0
+    )
     wanted = {"STAS", "SYNCS", "SHFL"} if kernel == "cluster" else {"LDG", "STG"}
     assert wanted <= step.opcodes.keys()
     if kernel == "tensor":

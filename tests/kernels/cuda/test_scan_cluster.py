@@ -12,7 +12,7 @@ from numba_rnn.kernels.cuda.scan_cluster import build_scan_cluster
 from .calls import Call
 from .simulator import SCHEDULES, DeadlockError, DivergenceError, RaceError
 from .simulator.mutation import mutant
-from .tensors import ERRORS, KINDS, MASKS, NAMES, check, cluster_launch, kinds, part_of
+from .tensors import ERRORS, KINDS, MASKS, NAMES, check, check_seeds, cluster_launch, kinds, part_of
 
 SIZES = (1, 1, 4), (3, 33, 4), (2, 20, 8), (9, 27, 4)  # B, H, blocks of a cluster
 
@@ -24,7 +24,9 @@ def test_every_size_direction_and_mask(name, precision, rest):
     sizes, masks = itertools.cycle(SIZES), itertools.cycle(MASKS)
     for i, options in kinds(rest):
         B, H, blocks = next(sizes)
-        call = Call(name, B=B, T=1 + i % 4, H=H, N=1 + i % 3 // 2, mask=next(masks), stateful=i % 3 > 0, options=options, seed=i)
+        call = Call(
+            name, B=B, T=1 + i % 4, H=H, N=1 + i % 3 // 2, mask=next(masks), stateful=i % 3 > 0, options=options, seed=i
+        )
         check(call, cluster_launch(call, precision, blocks), seed=i, schedule=SCHEDULES[i % 2])
 
 
@@ -33,7 +35,9 @@ def test_every_size_direction_and_mask(name, precision, rest):
 def test_the_order_of_threads_says_nothing(name, precision, schedule):
     """The same bits, and no access that nothing orders."""
     call = Call(name, B=3, T=4, H=18, mask="random", stateful=True, options=ScanOptions(return_sequences=True))
-    runs = [check(call, cluster_launch(call, precision), seed=seed, schedule=schedule, races=seed == 0) for seed in range(3)]
+    runs = [
+        check(call, cluster_launch(call, precision), seed=seed, schedule=schedule, races=seed == 0) for seed in range(3)
+    ]
     for other in runs[1:]:
         for a, b in zip(runs[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
@@ -76,16 +80,23 @@ def test_the_bound_is_not_far_off(precision):
         ("(1 - now, r, place)", "(now, r, place)", RaceError),  # h is overwritten before it has been read
         ("if i > 0:", "if i > 9:", RaceError),  # h is not awaited
         ("(i - 1) // 2 % 2", "i // 2 % 2", (DeadlockError, DivergenceError, RaceError)),  # the wrong parity
-        ("if thread == 0 and i + 2 < n:", "if thread == 0 and i + 2 < 0:", (DeadlockError, RaceError)),  # a barrier expects nothing
-        ("cluster_arrive()\n        cluster_wait()\n\n", "pass\n\n", (DivergenceError, RaceError)),  # a block that has not begun
+        (
+            "if thread == 0 and i + 2 < n:",
+            "if thread == 0 and i + 2 < 0:",
+            (DeadlockError, RaceError),
+        ),  # a barrier expects nothing
+        (
+            "cluster_arrive()\n        cluster_wait()\n\n",
+            "pass\n\n",
+            (DivergenceError, RaceError),
+        ),  # a block that has not begun
     ],
 )
 def test_planted_faults_are_found(text, instead, error, schedule):
     call = Call("lstm", B=3, T=6, H=18, stateful=True)
     _, launch = cluster_launch(call, "bf16x3")
     with pytest.raises(error):
-        for seed in range(4):
-            check(call, (mutant(build_scan_cluster, text, instead), launch), seed=seed, schedule=schedule, races=True)
+        check_seeds(call, (mutant(build_scan_cluster, text, instead), launch), 4, schedule=schedule, races=True)
 
 
 def test_a_wait_in_vain_ends(monkeypatch):

@@ -12,7 +12,7 @@ from numba_rnn.kernels.cuda.scan_tensor import build_scan_tensor
 from .calls import Call, made, scanned
 from .simulator import SCHEDULES, DeadlockError, RaceError
 from .simulator.mutation import mutant
-from .tensors import ERRORS, KINDS, MASKS, NAMES, Given, check, kinds, tensor_launch
+from .tensors import ERRORS, KINDS, MASKS, NAMES, Given, check, check_seeds, kinds, tensor_launch
 
 CUTS = (1, 2, 1), (2, 4, 1), (1, 4, 2), (2, 4, 3)  # groups, warps, slices
 SIZES = (1, 1), (3, 16), (9, 20), (2, 33), (17, 7)  # B, H
@@ -26,7 +26,9 @@ def test_every_cut_direction_and_mask(name, precision, rest):
     for i, options in kinds(rest):
         (B, H), (groups, warps, slices) = next(sizes), next(cuts)
         slices = min(slices, -(-B // 8))
-        call = Call(name, B=B, T=1 + i % 3, H=H, N=1 + i % 3 // 2, mask=next(masks), stateful=i % 3 > 0, options=options, seed=i)
+        call = Call(
+            name, B=B, T=1 + i % 3, H=H, N=1 + i % 3 // 2, mask=next(masks), stateful=i % 3 > 0, options=options, seed=i
+        )
         check(call, tensor_launch(call, precision, groups, warps, slices), seed=i, schedule=SCHEDULES[i % 2])
 
 
@@ -35,7 +37,9 @@ def test_every_cut_direction_and_mask(name, precision, rest):
 def test_the_order_of_threads_says_nothing(name, precision, schedule):
     """The same bits, and no access that nothing orders."""
     call = Call(name, B=9, T=3, H=18, mask="random", stateful=True, options=ScanOptions(return_sequences=True))
-    runs = [check(call, tensor_launch(call, precision), seed=seed, schedule=schedule, races=seed == 0) for seed in range(3)]
+    runs = [
+        check(call, tensor_launch(call, precision), seed=seed, schedule=schedule, races=seed == 0) for seed in range(3)
+    ]
     for other in runs[1:]:
         for a, b in zip(runs[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
@@ -79,7 +83,8 @@ def test_nan_stays_in_its_sequence():
     states[0, 0, 4, 3] = np.nan
     hurt = Given(**(vars(call) | {"numbers": (cells, x, mask, states)}))
     y, last = scanned(made(build, call, launch.parameters), hurt, launch)
-    assert np.isnan(y[4]).all() and np.isnan(last[:, :, 4]).all()
+    assert np.isnan(y[4]).all()
+    assert np.isnan(last[:, :, 4]).all()
     assert not np.isnan(np.delete(y, 4, 0)).any()
 
 
@@ -88,9 +93,17 @@ def test_nan_stays_in_its_sequence():
     ("text", "instead", "error"),
     [
         ("cuda.syncthreads()", "pass", RaceError),  # sums are read before they are there
-        ("turn = 1 - turn", "pass", RaceError),  # or overwritten before they have been read
-        ("waiting = True\n                waits = 0", "waiting = False\n                waits = 0", AssertionError),  # h is not awaited
-        ("advance(int32(i + 1), h_step, new_first)", "advance(int32(i), h_step, new_first)", (DeadlockError, AssertionError)),
+        ("buffer = 1 - buffer", "pass", RaceError),  # or overwritten before they have been read
+        (
+            "waiting = True\n                waits = 0",
+            "waiting = False\n                waits = 0",
+            AssertionError,
+        ),  # h is not awaited
+        (
+            "advance(int32(i + 1), h_step, new_first)",
+            "advance(int32(i), h_step, new_first)",
+            (DeadlockError, AssertionError),
+        ),
         ("publish(new_at, encode(h0))", "pass", DeadlockError),  # nobody has the first h
     ],
 )
@@ -100,8 +113,7 @@ def test_planted_faults_are_found(text, instead, error, schedule):
     build = mutant(build_scan_tensor, text, instead)
     _, launch = tensor_launch(call, "bf16x3")
     with pytest.raises(error):
-        for seed in range(4):
-            check(call, (build, launch), seed=seed, schedule=schedule, races=error is RaceError)
+        check_seeds(call, (build, launch), 4, schedule=schedule, races=error is RaceError)
 
 
 def test_a_wait_in_vain_ends(monkeypatch):
