@@ -1,5 +1,6 @@
 """What the compiler makes of the kernels on tensor cores: all that stays is in registers, and a step is short."""
 
+import itertools
 import re
 
 import pytest
@@ -74,15 +75,16 @@ def test_a_step_is_short(kernel, name, precision, B, H, capability, registers, i
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("capability", [SMALL, LARGE])
-@pytest.mark.parametrize("B", [8, 256])
+@pytest.mark.parametrize(
+    ("kernel", "groups", "capability"),
+    [("cluster", None, LARGE), *itertools.product(["tensor"], [1, 2], [SMALL, LARGE])],
+)
 @pytest.mark.parametrize("precision", sorted(ERRORS))
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kernel", sorted(PLANS))
-def test_what_the_plan_says_fits_does(kernel, name, precision, B, capability):
-    """The largest cell that is taken, and the largest odd one."""
-    if kernel == "cluster" and (capability == SMALL or B != 8):
-        pytest.skip("the same kernel, or none")
-    largest = max(H for H in range(1, 2500) if planned(kernel, name, precision, B, H, capability))
-    for H in (largest, largest - 15):
-        check(kernel, name, precision, B, H, capability)
+def test_what_the_plan_says_fits_does(kernel, groups, capability, name, precision):
+    """The largest cell that is taken, whose blocks own one group of units or two."""
+    for H in range(2500, 0, -1):
+        launch = planned(kernel, name, precision, 256, H, capability)
+        if launch is not None and groups in (None, launch.parameters[1]):
+            break
+    check(kernel, name, precision, 256, H, capability)
