@@ -26,10 +26,16 @@ from numba_rnn.kernels.cuda.plan import Call, Launch, Size, plan
 from numba_rnn.kernels.cuda.presence import why_not
 from numba_rnn.kernels.cuda.project import build_finish, build_multiply
 from numba_rnn.kernels.cuda.scan import MASKED, build_scan
+from numba_rnn.kernels.cuda.scan_block import build_scan_block
+from numba_rnn.kernels.cuda.scan_grid import build_scan_grid
 
 __all__ = ["CUDA", "KERNELS"]
 
-KERNELS: dict[str, Callable[..., Callable[..., None]]] = {"general": build_scan}
+KERNELS: dict[str, Callable[..., Callable[..., None]]] = {
+    "general": build_scan,
+    "block": build_scan_block,
+    "grid": build_scan_grid,
+}
 DESCRIBED = (1, 1), (1, 100), (32, 100)  # calls whose kernels `describe` names, rows and steps
 WORTH = tuple(2**k for k in range(11))  # rows of the calls that `describe_worth` asks about
 WARMED = 1, 32  # rows of the calls that `warm` compiles for

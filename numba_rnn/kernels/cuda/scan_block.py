@@ -10,20 +10,15 @@ biases come in where they cost nothing or before h does.
 
 from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
 from numba_rnn.kernels.cuda.access import ACCESS
+from numba_rnn.kernels.cuda.cuts import lane_width, slice_pitch
 from numba_rnn.kernels.cuda.lanes import build_add_up
 from numba_rnn.kernels.cuda.ptx import address, advance, load_byte, once32, once64, shared_address
 from numba_rnn.kernels.cuda.scan import MASKED, output_at, time_of
 from numba_rnn.kernels.cuda.toolkit import cuda, device_function, int32, uint32, uint64
 
-__all__ = ["build_scan_block", "slice_pitch"]
+__all__ = ["build_scan_block"]
 
 AHEAD = 4  # steps from one use of a register to the next; the input is loaded one step less ahead
-
-
-def slice_pitch(width):
-    """Numbers from one lane's part of h to the next: whole vectors of four, an odd number, so that no two parts share a bank."""
-    vectors = -(-width // 4)
-    return 4 * (vectors + 1 - vectors % 2)
 
 
 def build_scan_block(real, G, first, S, E, H, rows, lanes, update, gate, act, rec):
@@ -35,7 +30,7 @@ def build_scan_block(real, G, first, S, E, H, rows, lanes, update, gate, act, re
     item, load, store, load_vector, store_shared = ACCESS[real]
     vector = 16 // item
     parameters = max(1, E)  # an array cannot be empty
-    width = -(-H // (lanes * vector)) * vector  # of a lane's part of h
+    width = lane_width(H, lanes, item)
     pitch = slice_pitch(width)
     two_phases = first < G
     copies = 3 if two_phases else 2
@@ -43,14 +38,23 @@ def build_scan_block(real, G, first, S, E, H, rows, lanes, update, gate, act, re
     add_up = build_add_up(lanes, rows)
 
     @device_function
-    def multiply(acc, begin, end, w, h_at, offset):
-        """Add to the gates' sums what this lane's part of h gives; row j is that of the sequence h_at[j] is."""
+    def multiply_row(acc, j, begin, end, w, h_at, offset):
+        """Add to the gates' sums of the sequence that h_at[j] is what this lane's part of h gives."""
         for k in range(0, width, vector):
-            for j in range(rows):
-                q = load_vector(h_at[j] + uint32(offset + k * item))
-                for v in range(vector):
-                    for g in range(begin, end):
-                        acc[j, g] = cuda.fma(w[k + v, g], q[v], acc[j, g])
+            q = load_vector(h_at[j] + uint32(offset + k * item))
+            for v in range(vector):
+                for g in range(begin, end):
+                    acc[j, g] = cuda.fma(w[k + v, g], q[v], acc[j, g])
+
+    @device_function
+    def multiply(acc, begin, end, w, h_at, offset):
+        """The gates' sums, of `mine` in row 0. Not a loop over the rows: the compiler would not unroll so large a one."""
+        multiply_row(acc, 0, begin, end, w, h_at, offset)
+        if rows > 1:
+            multiply_row(acc, 1, begin, end, w, h_at, offset)
+        if rows > 2:
+            multiply_row(acc, 2, begin, end, w, h_at, offset)
+            multiply_row(acc, 3, begin, end, w, h_at, offset)
         add_up(acc, begin, end)
 
     @device_function

@@ -85,13 +85,15 @@ class Call:
         return y.reshape(self.B, -1, self.N * self.H), last.reshape(states.shape)
 
 
-def made(build: Callable[..., Any], call: Call, parameters: tuple[Any, ...]) -> Any:
-    """The kernel that a factory makes for the call's cell."""
-    spec, functions = CELLS[call.name], _activations(call.dtype)
+def made(build: Callable[..., Any], call: Call, parameters: tuple[Any, ...], fresh: bool = False) -> Any:
+    """The kernel that a factory makes for the call's cell; fresh functions for one that is compiled."""
+    spec = CELLS[call.name]
+    functions = build_activations(call.dtype) if fresh else _activations(call.dtype)
+    device_function = toolkit.device_function if fresh else _device_function
     recurrence = call.recurrence
     return build(
         toolkit.real_type(call.dtype), len(spec.gates), spec.first or len(spec.gates), len(spec.states), len(spec.extra),
-        *parameters, _device_function(spec.update), _device_function(spec.gate or spec.update),
+        *parameters, device_function(spec.update), device_function(spec.gate or spec.update),
         functions[recurrence.activation], functions[recurrence.recurrent_activation],
     )  # fmt: skip
 

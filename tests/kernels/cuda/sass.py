@@ -20,7 +20,7 @@ import pytest
 
 from numba_rnn.kernels.cuda import toolkit
 
-__all__ = ["ARCHITECTURES", "Compiled", "compiled", "needs_compiler", "tool", "why_not"]
+__all__ = ["ARCHITECTURES", "Compiled", "compiled", "instructions", "needs_compiler", "tool", "why_not"]
 
 ARCHITECTURES = ((8, 0), (9, 0))
 FOLDERS = ("cu13/bin", "cu14/bin", "cuda_nvcc/bin")  # of NVIDIA's wheels in site-packages/nvidia

@@ -26,7 +26,9 @@ def test_a_cooperative_kernel_is_linked(monkeypatch):
     monkeypatch.setattr(codegen.devices, "get_context", lambda *_: types.SimpleNamespace(device=device))
 
     functions, update = build_activations("float32"), toolkit.device_function(LSTM.update)
-    scan = build_scan_grid(toolkit.float32, 4, 4, 2, 0, 128, 1, update, update, functions["tanh"], functions["sigmoid"])
+    scan = build_scan_grid(
+        toolkit.float32, 4, 4, 2, 0, 128, 8, 1, update, update, functions["tanh"], functions["sigmoid"]
+    )
     three, four = float32[:, :, ::1], float32[:, :, :, ::1]
     signature = four, boolean[:, ::1], three, three, three, four, three, four, int32[::1], int64, int64, int64
     compiled = toolkit.kernel(scan, 256).compile(signature)

@@ -35,9 +35,22 @@ def check(call, rows, lanes, pieces=(), **how):
 @pytest.mark.parametrize("name", sorted(CELLS))
 def test_every_cut_direction_and_mask(name, dtype):
     cuts, masks = itertools.cycle(CUTS), itertools.cycle(MASKS)
-    for i, (options, H, N) in enumerate(zip(OPTIONS * 2, itertools.cycle((1, 3, 8, 9, 13)), itertools.cycle((1, 2)), strict=False)):
+    for i, (options, H, N) in enumerate(
+        zip(OPTIONS * 2, itertools.cycle((1, 3, 8, 9, 13)), itertools.cycle((1, 2)), strict=False)
+    ):
         rows, lanes = next(cuts)
-        call = Call(name, B=1 + i % 5, T=1 + i % 7, H=H, N=N, dtype=dtype, mask=next(masks), stateful=i % 3 > 0, options=options, seed=i)
+        call = Call(
+            name,
+            B=1 + i % 5,
+            T=1 + i % 7,
+            H=H,
+            N=N,
+            dtype=dtype,
+            mask=next(masks),
+            stateful=i % 3 > 0,
+            options=options,
+            seed=i,
+        )
         check(call, rows, lanes, seed=i, schedule=SCHEDULES[i % 2])
 
 

@@ -1,0 +1,113 @@
+"""What the scan kernels may take of a GPU, read off their machine code: nothing here runs.
+
+Every budget holds the number of instructions that a warp executes a step, as measured, and a tenth more.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from numba_rnn.cells import CELLS
+from numba_rnn.kernels.cuda import plan, toolkit
+from numba_rnn.kernels.cuda.cuts import registers
+from numba_rnn.kernels.cuda.driver import Device
+from numba_rnn.kernels.cuda.machine import KERNELS
+from numba_rnn.kernels.cuda.plan import Size
+
+from .calls import Call, made
+from .sass import ARCHITECTURES, compiled, instructions, needs_compiler
+
+pytestmark = needs_compiler
+
+SLACK = 1.1
+STEPS = {"block": 4, "grid": 1, "general": 1}  # that one turn of the time loop takes
+PROLOGUE = 32  # bytes that may be spilled before or after the time loop
+
+# (cell, H, B): the plan's kernel and parameters on an H100, instructions a warp and step on sm_90.
+BLOCK = {
+    ("lstm", 32, 1): ((32, 1, 4), 115),
+    ("lstm", 64, 1): ((64, 1, 2), 209),
+    ("lstm", 64, 1000): ((64, 2, 2), 343),
+    ("lstm", 96, 1): ((96, 1, 4), 183),
+    ("lstm", 96, 1000): ((96, 4, 4), 500),
+    ("lstm", 104, 1): ((104, 1, 2), 300),
+    ("gru", 64, 1): ((64, 1, 2), 163),
+    ("gru", 128, 1): ((128, 1, 2), 264),
+    ("gru", 128, 1000): ((128, 2, 2), 480),
+    ("gru_reset_before", 64, 1): ((64, 1, 2), 171),
+    ("gru_reset_before", 128, 1000): ((128, 2, 2), 500),
+    ("simple_rnn", 128, 1): ((128, 1, 2), 116),
+    ("simple_rnn", 192, 1000): ((192, 2, 2), 260),
+}
+GRID = {
+    ("lstm", 256, 1): ((256, 8, 1), 220),
+    ("lstm", 512, 4): ((512, 8, 4), 360),
+    ("lstm", 1024, 1): ((1024, 8, 1), 321),
+    ("lstm", 1024, 16): ((1024, 8, 4), 438),
+    ("lstm", 1056, 16): ((1056, 8, 4), 573),
+    ("gru", 1024, 1): ((1024, 8, 1), 290),
+    ("gru", 1024, 16): ((1024, 8, 4), 389),
+    ("simple_rnn", 2112, 1): ((2112, 16, 1), 330),
+}
+SAMPLE = {("lstm", 64, 1), ("gru_reset_before", 64, 1), ("lstm", 96, 1000), ("lstm", 1024, 1), ("lstm", 1024, 16)}
+
+
+def params(cases):
+    marks = {True: (), False: pytest.mark.slow}
+    return [pytest.param(*case, *budget, marks=marks[case in SAMPLE]) for case, budget in cases.items()]
+
+
+def built(name, H, B, capability, dtype="float32"):
+    """The launch that the plan makes, and what the compiler makes of its kernel."""
+    spec, item = CELLS[name], 4 if dtype == "float32" else 8
+    G = len(spec.gates)
+    size = Size(G, spec.first or G, len(spec.states), len(spec.extra), 1, 3, H, item)
+    launch = plan.plan(size, plan.Call(B, 100, "fp32"), Device("H100", (9, 0), 132))
+    kernel = made(KERNELS[launch.kernel], Call(name, 1, 1, H, dtype=dtype), launch.parameters, fresh=True)
+    return launch, compiled(kernel, signature(dtype), launch.threads, capability)
+
+
+def signature(dtype):
+    real, boolean, int64 = toolkit.real_type(dtype), toolkit.types.boolean, toolkit.types.int64
+    three, four = real[:, :, ::1], real[:, :, :, ::1]
+    return four, boolean[:, ::1], three, three, three, four, three, four, toolkit.int32[::1], int64, int64, int64
+
+
+def assert_lean(launch, found, loop):
+    """Nothing in the time loop goes to local memory, to a function or through a fence."""
+    assert found.registers <= registers(launch.threads)
+    assert found.spills <= PROLOGUE
+    assert not {"LDL", "STL", "MEMBAR", "ERRBAR", "CCTL"} & set(loop.opcodes), loop.opcodes
+    body = instructions(found.sass)[0][loop.first : loop.last + 1]
+    assert not [to for name, to in body if name.startswith("CALL") and "$" in to]  # to a label, it is a jump
+
+
+@pytest.mark.parametrize("capability", ARCHITECTURES)
+@pytest.mark.parametrize(("name", "H", "B", "parameters", "most"), params(BLOCK | GRID))
+def test_time_loop(name, H, B, parameters, most, capability):
+    launch, found = built(name, H, B, capability)
+    assert launch.parameters == parameters
+    loop = found.time_loop
+    assert_lean(launch, found, loop)
+    assert found.doubles == set()
+    spec = CELLS[name]
+    steps = STEPS[launch.kernel]
+    assert loop.opcodes["BAR"] == steps * (1 if spec.first is None else 2)
+    assert len(loop) / steps <= most * SLACK, str(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("capability", ARCHITECTURES)
+@pytest.mark.parametrize(
+    ("name", "H", "B", "dtype"),
+    [
+        ("lstm", 100, 1, "float32"), ("lstm", 73, 1000, "float32"), ("lstm", 72, 1, "float32"), ("gru", 88, 1, "float32"),
+        ("gru", 96, 1000, "float32"), ("simple_rnn", 192, 1, "float32"), ("gru_reset_before", 96, 1, "float32"),
+        ("lstm", 40, 1, "float64"), ("lstm", 64, 1, "float64"), ("lstm", 56, 1000, "float64"), ("gru", 64, 1000, "float64"),
+        ("gru_reset_before", 52, 1, "float64"), ("simple_rnn", 128, 1000, "float64"),
+    ],
+)  # fmt: skip
+def test_the_largest_cells_of_each_cut(name, H, B, dtype, capability):
+    launch, found = built(name, H, B, capability, dtype)
+    assert launch.kernel == "block"
+    assert_lean(launch, found, found.time_loop)
