@@ -9,21 +9,29 @@ from __future__ import annotations
 
 import math
 
+from numba_rnn.kernels.cuda.cuts import registers
 from numba_rnn.kernels.cuda.driver import Device
-from numba_rnn.kernels.cuda.plan import WORKSPACE, Call, Launch, Size, steps_at_once
-from numba_rnn.kernels.cuda.product import COLUMNS, TERMS, UNITS, WORDS, pairs_of
-from numba_rnn.kernels.cuda.scan_cluster import SLICES, groups_of
-from numba_rnn.kernels.cuda.scan_tensor import padded_units, spans_of
+from numba_rnn.kernels.cuda.plan import SHARED, WORKSPACE, Call, Launch, Size, steps_at_once
+from numba_rnn.kernels.cuda.tiles import (
+    COLUMNS,
+    SLICES,
+    TERMS,
+    UNITS,
+    WORDS,
+    cluster_shared,
+    groups_of,
+    padded_units,
+    pairs_of,
+    spans_of,
+    tensor_shared,
+)
 
 __all__ = ["plan_cluster", "plan_tensor"]
 
-SCHEDULERS, REGISTERS = 4, 16384  # of a multiprocessor; of each scheduler, whose warps share them
-SHARED_BYTES = 48 << 10  # of a block: as much as can be declared
-WARPS = 8  # of a block of `scan_tensor`: two a scheduler, the most that can have 255 registers a thread
-OTHERS = (
-    46  # registers beside weights, sums and a cell's numbers: compiled kernels that need more than this leaves spill
-)
-MOST_GROUPS = 6  # of 8 units, of a block of `scan_cluster`: three warps a scheduler
+WARPS = 8  # of a block of the tensor kernel: two of each scheduler, the most that can have 255 registers a thread
+# Registers of the kernels beside weights, h, sums and a cell's numbers: with fewer, something is spilled (test_sass_tensor.py).
+CLUSTER_ROOM, TENSOR_ROOM = 46, 48
+MOST_GROUPS = 6  # of 8 units, of a block of the cluster kernel: three warps of each scheduler
 
 
 def takes(size: Size, call: Call, device: Device, capability: tuple[int, int]) -> bool:
@@ -31,10 +39,9 @@ def takes(size: Size, call: Call, device: Device, capability: tuple[int, int]) -
     return size.item == 4 and not size.two_phases and call.precision in WORDS and device.capability >= capability
 
 
-def fits(size: Size, warps: int, numbers: int) -> bool:
+def fits(size: Size, threads: int, numbers: int) -> bool:
     """Whether so many numbers, beside a cell's own, lie in the registers of a thread."""
-    registers = min(255, REGISTERS // (32 * math.ceil(warps / SCHEDULERS)) // 8 * 8)
-    return numbers + 4 * size.G + size.S + size.E + OTHERS <= registers
+    return numbers + 4 * size.G + size.S + size.E <= registers(threads)
 
 
 def plan_cluster(size: Size, call: Call, device: Device) -> Launch | None:
@@ -43,20 +50,18 @@ def plan_cluster(size: Size, call: Call, device: Device) -> Launch | None:
         return None
     blocks = 4 if groups_of(size.H, 4) <= 4 else 8
     groups, pairs = groups_of(size.H, blocks), pairs_of(size.G)
-    padded, warps = UNITS * blocks * groups, SLICES * groups
-    spans = padded // (TERMS * SLICES)
-    shared = 4 * (2 * COLUMNS * (padded + 16) + SLICES * 2 * groups * 32 * 2 * pairs) + 16
+    threads, spans = 32 * SLICES * groups, UNITS * blocks * groups // (TERMS * SLICES)
     if (
         groups > MOST_GROUPS
-        or shared > SHARED_BYTES
-        or not fits(size, warps, pairs * (spans * WORDS[call.precision] + 4))
+        or cluster_shared(size.H, size.G, blocks) > SHARED
+        or not fits(size, threads, pairs * (spans * WORDS[call.precision] + 4) + CLUSTER_ROOM)
     ):
         return None
     return Launch(
         kernel="cluster",
         parameters=(size.H, blocks, call.precision),
         grid=(blocks * math.ceil(call.B / COLUMNS), size.N),
-        threads=32 * warps,
+        threads=threads,
         work=(1, 1, 1, 1),
         waits=False,
         steps=steps_at_once(size, call.B, call.T),
@@ -75,9 +80,8 @@ def plan_tensor(size: Size, call: Call, device: Device) -> Launch | None:
     for groups in (1, 2):
         blocks, products = padded // (UNITS * groups), groups * pairs_of(size.G)
         slices = device.multiprocessors // (size.N * blocks)
-        shared = 4 * 2 * WARPS * 2 * groups * 32 * 2 * pairs_of(size.G)
-        numbers = spans * (products * WORDS[call.precision] + 4) + 4 * products
-        if slices > 0 and shared <= SHARED_BYTES and fits(size, WARPS, numbers):
+        numbers = spans * (products * WORDS[call.precision] + 4) + 4 * products + TENSOR_ROOM
+        if slices > 0 and tensor_shared(size.G, groups, WARPS) <= SHARED and fits(size, 32 * WARPS, numbers):
             turns = math.ceil(tiles / slices)
             cuts.append((turns, groups, blocks * math.ceil(tiles / turns)))
     if not cuts:

@@ -10,19 +10,10 @@ no remainder: there its product is NaN.)
 """
 
 from numba_rnn.kernels.cuda.ptx import address, advance, float_of, load_float32, mma_bf16, mma_tf32, pack_bf16, to_tf32
+from numba_rnn.kernels.cuda.tiles import TERMS, UNITS, WORDS, pairs_of
 from numba_rnn.kernels.cuda.toolkit import device_function, float32, int32, uint32
 
-__all__ = ["COLUMNS", "TERMS", "UNITS", "WORDS", "build_product", "pairs_of"]
-
-COLUMNS = 8  # that a tensor core instruction multiplies
-UNITS = 8  # whose gates, two of them, are the rows of a tile
-TERMS = 16  # of the sum, of a tile
-WORDS = {"tf32": 8, "bf16": 4, "bf16x3": 8}  # registers that a tile takes of each lane
-
-
-def pairs_of(G):
-    """Tiles of 8 units with G gates."""
-    return -(-G // 2)
+__all__ = ["build_product"]
 
 
 def in_turn(functions):
@@ -44,7 +35,7 @@ def build_product(precision, G, H, groups, spans):
     """Device functions for one warp of a cell with H units.
 
     Args:
-        precision: a key of `WORDS`.
+        precision: a key of `tiles.WORDS`.
         G: gates.
         groups: of 8 units, which the warp serves.
         spans: of 16 terms, over which it sums.

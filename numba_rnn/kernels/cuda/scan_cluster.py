@@ -9,7 +9,8 @@ included, has read the h before it, and after its reducers have read the sums. S
 """
 
 from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
-from numba_rnn.kernels.cuda.product import COLUMNS, TERMS, UNITS, WORDS, build_product, pairs_of
+from numba_rnn.kernels.cuda.lanes import WARP
+from numba_rnn.kernels.cuda.product import build_product
 from numba_rnn.kernels.cuda.ptx import (
     address,
     advance,
@@ -35,17 +36,10 @@ from numba_rnn.kernels.cuda.ptx import (
 )
 from numba_rnn.kernels.cuda.scan import MASKED, output_at, time_of
 from numba_rnn.kernels.cuda.scan_grid import MOST_WAITS
+from numba_rnn.kernels.cuda.tiles import COLUMNS, SLICES, TERMS, UNITS, WORDS, groups_of, pairs_of
 from numba_rnn.kernels.cuda.toolkit import cuda, float32, int32, uint32, uint64
 
-__all__ = ["build_scan_cluster", "groups_of"]
-
-SLICES = 2  # of the sum, a warp each: as many warps as reduce
-WARP = 0xFFFFFFFF
-
-
-def groups_of(H, blocks):
-    """Of 8 units, that each block of a cluster owns; units beyond H have an h of 0."""
-    return -(-H // (UNITS * blocks))
+__all__ = ["build_scan_cluster"]
 
 
 def build_scan_cluster(real, G, first, S, E, H, blocks, precision, update, gate, act, rec):
@@ -55,7 +49,7 @@ def build_scan_cluster(real, G, first, S, E, H, blocks, precision, update, gate,
         real, G, first, S, E: as `build_scan` has them; float32, one phase.
         H: units.
         blocks: of a cluster, 4 or 8.
-        precision: a key of `product.WORDS`.
+        precision: a key of `tiles.WORDS`.
         update, gate, act, rec: as `build_scan` has them.
     """
     assert first == G  # a cell with two phases would exchange h twice a step

@@ -7,7 +7,7 @@ a slice take turns, 8 by 8, so that while 8 of them wait for their h the next ha
 """
 
 from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
-from numba_rnn.kernels.cuda.product import COLUMNS, TERMS, UNITS, WORDS, build_product, pairs_of
+from numba_rnn.kernels.cuda.product import build_product
 from numba_rnn.kernels.cuda.ptx import (
     address,
     advance,
@@ -19,23 +19,13 @@ from numba_rnn.kernels.cuda.ptx import (
     load_relaxed,
     once64,
     store_float32,
-    store_relaxed,
 )
 from numba_rnn.kernels.cuda.scan import MASKED, output_at, time_of
-from numba_rnn.kernels.cuda.scan_grid import MOST_WAITS, NAN, NOT_YET
+from numba_rnn.kernels.cuda.scan_grid import MOST_WAITS, NOT_YET, publish
+from numba_rnn.kernels.cuda.tiles import COLUMNS, TERMS, UNITS, WORDS, padded_units, pairs_of, spans_of
 from numba_rnn.kernels.cuda.toolkit import cuda, device_function, float32, int32, uint32, uint64
 
-__all__ = ["build_scan_tensor", "padded_units", "spans_of"]
-
-
-def padded_units(H):
-    """Units with those that fill the last tile, whose h is 0."""
-    return -(-H // TERMS) * TERMS
-
-
-def spans_of(H, warps):
-    """Of 16 units of h, which each of so many warps multiplies."""
-    return -(-H // (TERMS * warps))
+__all__ = ["build_scan_tensor"]
 
 
 @device_function
@@ -44,12 +34,6 @@ def fetch(h, j, at):
     q = load4_relaxed(at + uint64(4 * TERMS * j))
     for e in range(4):
         h[j, e] = q[e]
-
-
-@device_function
-def publish(at, word):
-    """Let the other blocks have a word of h."""
-    store_relaxed(at, uint32(NAN) if word == uint32(NOT_YET) else word)
 
 
 def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update, gate, act, rec):
@@ -62,7 +46,7 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
         H: units.
         groups: of 8 units, of a block: 1 or 2.
         warps: of a block, at least two for each group.
-        precision: a key of `product.WORDS`.
+        precision: a key of `tiles.WORDS`.
         update, gate, act, rec: as `build_scan` has them.
     """
     assert first == G  # a cell with two phases would wait twice a step
@@ -129,7 +113,7 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
             while at_row < B:
                 if at_row + r < B:
                     h0 = float_of(load_relaxed(state_at)) if real_unit else zero
-                    publish(new_at, encode(h0))
+                    publish(new_at, float_of(encode(h0)))
                 new_at += uint64(h_turn)
                 state_at += uint64(state_turn)
                 at_row += turn_rows
@@ -191,7 +175,7 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
                         xv[g] += input_bias[g]
                     new = update(act, rec, xv, rv, sv, pv)
                     new_h = new[0] if count else sv[0]
-                    publish(new_at, encode(new_h if real_unit else zero))  # others wait for it
+                    publish(new_at, float_of(encode(new_h if real_unit else zero)))  # others wait for it
                     if real_unit:
                         out = new_h
                         if count:

@@ -12,8 +12,9 @@ import numpy as np
 
 from numba_rnn.kernels.backend import ScanOptions
 from numba_rnn.kernels.cuda.plan import Launch
-from numba_rnn.kernels.cuda.scan_cluster import SLICES, build_scan_cluster, groups_of
-from numba_rnn.kernels.cuda.scan_tensor import build_scan_tensor, padded_units
+from numba_rnn.kernels.cuda.scan_cluster import build_scan_cluster
+from numba_rnn.kernels.cuda.scan_tensor import build_scan_tensor
+from numba_rnn.kernels.cuda.tiles import SLICES, groups_of, padded_units
 
 from .calls import Call, made, scanned
 

@@ -10,7 +10,7 @@ from numba_rnn.kernels.cuda import plan_tensor as plans
 from numba_rnn.kernels.cuda.driver import Device
 from numba_rnn.kernels.cuda.plan import Call, Size
 from numba_rnn.kernels.cuda.plan_tensor import plan_cluster, plan_tensor
-from numba_rnn.kernels.cuda.scan_tensor import padded_units
+from numba_rnn.kernels.cuda.tiles import padded_units
 
 H100, A100 = Device("H100", (9, 0), 132), Device("A100", (8, 0), 108)
 PRECISIONS = "bf16", "bf16x3", "tf32"

@@ -104,7 +104,7 @@ def test_nan_stays_in_its_sequence():
             "advance(int32(i), h_step, new_first)",
             (DeadlockError, AssertionError),
         ),
-        ("publish(new_at, encode(h0))", "pass", DeadlockError),  # nobody has the first h
+        ("publish(new_at, float_of(encode(h0)))", "pass", DeadlockError),  # nobody has the first h
     ],
 )
 def test_planted_faults_are_found(text, instead, error, schedule):
@@ -121,6 +121,8 @@ def test_a_wait_in_vain_ends(monkeypatch):
     monkeypatch.setattr(scan_tensor, "MOST_WAITS", 3)
     call = Call("gru", B=1, T=3, H=16)
     _, launch = tensor_launch(call, "tf32")
-    build = mutant(build_scan_tensor, "publish(new_at, encode(new_h", "publish(new_first, encode(new_h")
+    build = mutant(
+        build_scan_tensor, "publish(new_at, float_of(encode(new_h", "publish(new_first, float_of(encode(new_h"
+    )
     with pytest.raises(AssertionError, match="waited in vain at step"):
         check(call, (build, launch), give_up=True)
