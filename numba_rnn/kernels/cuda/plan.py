@@ -14,6 +14,7 @@ __all__ = ["Call", "Launch", "Size", "plan", "plan_block", "plan_general", "plan
 # The block kernel. Registers beside the weights, by rows of a block: with as many or more, nothing is spilled in the time loop
 # (tests/kernels/cuda/test_sass_scan.py).
 BLOCK_ROOM = {1: 44, 2: 56, 4: 64}
+DOUBLES_ROOM = 56  # more, where numbers are float64
 BLOCK_REST = 60  # instructions a step beside multiplications, about
 MOST_BLOCK_THREADS = 768
 # The grid kernel. Units of a block: the fewer, the sooner it has done its multiplications.
@@ -127,7 +128,8 @@ def block_fits(size: Size, lanes: int, rows: int) -> bool:
     """Whether a thread has registers enough for its weights and for all else; seen in what the compiler makes of it."""
     threads, words = block_threads(size, lanes), size.item // 4
     weights = size.G * lane_width(size.H, lanes, size.item) * words
-    return threads <= MOST_BLOCK_THREADS and weights + BLOCK_ROOM[rows] * words <= registers(threads)
+    room = BLOCK_ROOM[rows] + (words - 1) * DOUBLES_ROOM
+    return threads <= MOST_BLOCK_THREADS and weights + room <= registers(threads)
 
 
 def block_cycles(size: Size, lanes: int) -> int:

@@ -21,7 +21,7 @@ pytestmark = needs_compiler
 
 SLACK = 1.1
 STEPS = {"block": 4, "grid": 1, "general": 1}  # that one turn of the time loop takes
-PROLOGUE = 32  # bytes that may be spilled before or after the time loop
+PROLOGUE = 48  # bytes of stack, stored and loaded, before and after the time loop
 
 # (cell, H, B): the plan's kernel and parameters on an H100, instructions a warp and step on sm_90.
 BLOCK = {
@@ -78,6 +78,10 @@ def assert_lean(launch, found, loop):
     assert found.registers <= registers(launch.threads)
     assert found.spills <= PROLOGUE
     assert not {"LDL", "STL", "MEMBAR", "ERRBAR", "CCTL"} & set(loop.opcodes), loop.opcodes
+
+
+def assert_no_calls(found, loop):
+    """The activations of most models are a few instructions in float32; in float64, to divide takes a function."""
     body = instructions(found.sass)[0][loop.first : loop.last + 1]
     assert not [to for name, to in body if name.startswith("CALL") and "$" in to]  # to a label, it is a jump
 
@@ -89,6 +93,7 @@ def test_time_loop(name, H, B, parameters, most, capability):
     assert launch.parameters == parameters
     loop = found.time_loop
     assert_lean(launch, found, loop)
+    assert_no_calls(found, loop)
     assert found.doubles == set()
     spec = CELLS[name]
     steps = STEPS[launch.kernel]
