@@ -10,7 +10,7 @@ import numpy as np
 
 from numba_rnn.cells import CELLS
 from numba_rnn.config import device
-from numba_rnn.kernels.cuda import plan as planning
+from numba_rnn.kernels.cuda.launch import Call as Planned
 from numba_rnn.kernels.cuda.machine import size_of
 from numba_rnn.kernels.cuda.ops import ACTIVATIONS
 
@@ -121,7 +121,7 @@ def check(
     with device("auto", precision):
         try:
             launch = launch_of(
-                kind, size_of(recurrence, cell.N, cell.D, cell.H), planning.Call(B, T, precision), backend.driver.device
+                kind, size_of(recurrence, cell.N, cell.D, cell.H), Planned(B, T, precision), backend.driver.device
             )
         except RefusedError as refusal:
             return {"refused": str(refusal)}

@@ -12,7 +12,7 @@ from typing import Any
 from numba_rnn.kernels import cuda
 from numba_rnn.kernels.cuda import machine
 from numba_rnn.kernels.cuda.driver import Device
-from numba_rnn.kernels.cuda.plan import Call, Launch, Size
+from numba_rnn.kernels.cuda.launch import Call, Launch, Size
 
 __all__ = ["RefusedError", "forced", "kinds", "launch_of"]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from numba_rnn.cells import CELLS
 from numba_rnn.config import device
-from numba_rnn.kernels.cuda import plan as planning
+from numba_rnn.kernels.cuda.launch import Call as Planned
 from numba_rnn.kernels.cuda.machine import size_of
 
 from .data import BOUNDS, Call, Cell, error, oracle, sequences
@@ -46,7 +46,7 @@ def run(bench: Bench, kind: str, name: str, B: int, T: int, H: int, N: int, prec
     """A row: how many steps, and where the first difference is."""
     backend, driver = bench.backend, bench.backend.driver
     cell, call = Cell(name, "float32", 16, H, N, seed=8), Call(initial=True)
-    size, described = size_of(cell.recurrence, N, cell.D, H), planning.Call(B, T, precision)
+    size, described = size_of(cell.recurrence, N, cell.D, H), Planned(B, T, precision)
     try:
         launch = launch_of(kind, size, described, driver.device)
         if precision != "fp32" and launch == launch_of(kind, size, described._replace(precision="fp32"), driver.device):

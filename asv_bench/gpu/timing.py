@@ -12,8 +12,9 @@ import numpy as np
 from numba_rnn.cells import CELLS
 from numba_rnn.config import device
 from numba_rnn.kernels.backend import ScanOptions
-from numba_rnn.kernels.cuda import plan as planning
+from numba_rnn.kernels.cuda.launch import Call
 from numba_rnn.kernels.cuda.machine import size_of
+from numba_rnn.kernels.cuda.plan import plan
 
 from . import peer
 from .clock import best, elapsed, host
@@ -50,7 +51,7 @@ class Ours:
     def kernel(self) -> str:
         """Which kind takes this call."""
         size, (B, T, _) = size_of(self.cell.recurrence, 1, self.cell.D, self.cell.H), self.x.shape
-        launch = planning.plan(size, planning.Call(B, T, self.precision), self.backend.driver.device)
+        launch = plan(size, Call(B, T, self.precision), self.backend.driver.device)
         return f"{launch.kernel} {launch.parameters}, {launch.grid[0]} x {launch.grid[1]} blocks of {launch.threads}"
 
     def scan(self, x: Any) -> Any:

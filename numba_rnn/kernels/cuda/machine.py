@@ -21,20 +21,25 @@ from numba_rnn.kernels.backend import CellWeights, Recurrence, ScanOptions
 from numba_rnn.kernels.cuda import toolkit
 from numba_rnn.kernels.cuda.cost import cpu_microseconds, gpu_microseconds
 from numba_rnn.kernels.cuda.driver import Driver, Hardware
+from numba_rnn.kernels.cuda.launch import Call, Launch, Size
 from numba_rnn.kernels.cuda.memory import Pool
 from numba_rnn.kernels.cuda.ops import ACTIVATIONS, build_activations
-from numba_rnn.kernels.cuda.plan import Call, Launch, Size, plan
+from numba_rnn.kernels.cuda.plan import plan
 from numba_rnn.kernels.cuda.presence import why_not
 from numba_rnn.kernels.cuda.project import build_finish, build_multiply
 from numba_rnn.kernels.cuda.scan import MASKED, build_scan
 from numba_rnn.kernels.cuda.scan_block import build_scan_block
+from numba_rnn.kernels.cuda.scan_cluster import build_scan_cluster
 from numba_rnn.kernels.cuda.scan_grid import build_scan_grid
+from numba_rnn.kernels.cuda.scan_tensor import build_scan_tensor
 
 __all__ = ["CUDA", "KERNELS"]
 
 KERNELS: dict[str, Callable[..., Callable[..., None]]] = {
     "general": build_scan,
     "block": build_scan_block,
+    "cluster": build_scan_cluster,
+    "tensor": build_scan_tensor,
     "grid": build_scan_grid,
 }
 DESCRIBED = (1, 1), (1, 100), (32, 100)  # calls whose kernels `describe` names, rows and steps
@@ -188,7 +193,7 @@ class CUDA:
             )  # fmt: skip
 
         key = launch.kernel, r.spec.name, r.activation, r.recurrent_activation, r.dtype, launch.parameters
-        return self._kernel(key, build, launch.threads)
+        return self._kernel(key, build, launch.most_threads)
 
     def describe(self, recurrence: Recurrence, D: int | None = None, H: int | None = None) -> str:
         """The kernel in words, and which one a few calls would take."""

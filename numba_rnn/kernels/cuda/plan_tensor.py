@@ -11,7 +11,7 @@ import math
 
 from numba_rnn.kernels.cuda.cuts import registers
 from numba_rnn.kernels.cuda.driver import Device
-from numba_rnn.kernels.cuda.plan import SHARED, WORKSPACE, Call, Launch, Size, steps_at_once
+from numba_rnn.kernels.cuda.launch import SHARED, Call, Launch, Size, steps_at_once
 from numba_rnn.kernels.cuda.tiles import (
     COLUMNS,
     SLICES,
@@ -62,6 +62,7 @@ def plan_cluster(size: Size, call: Call, device: Device) -> Launch | None:
         parameters=(size.H, blocks, call.precision),
         grid=(blocks * math.ceil(call.B / COLUMNS), size.N),
         threads=threads,
+        most_threads=threads,
         work=(1, 1, 1, 1),
         waits=False,
         steps=steps_at_once(size, call.B, call.T),
@@ -87,12 +88,13 @@ def plan_tensor(size: Size, call: Call, device: Device) -> Launch | None:
     if not cuts:
         return None
     _, groups, across = min(cuts)
-    steps = min(steps_at_once(size, call.B, call.T), max(1, WORKSPACE // (size.N * call.B * padded * size.item) - 1))
+    steps = steps_at_once(size, call.B, call.T, size.N * call.B * padded)
     return Launch(
         kernel="tensor",
         parameters=(size.H, groups, WARPS, call.precision),
         grid=(across, size.N),
         threads=32 * WARPS,
+        most_threads=32 * WARPS,
         work=(size.N, steps + 1, call.B, padded),
         waits=True,
         steps=steps,

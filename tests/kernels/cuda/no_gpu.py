@@ -13,7 +13,7 @@ from numba_rnn import config, functional
 from numba_rnn.cells import CELLS
 from numba_rnn.config import settings
 from numba_rnn.functional import ScanOptions
-from numba_rnn.kernels.cuda import blas, machine, plan
+from numba_rnn.kernels.cuda import blas, machine
 from numba_rnn.kernels.cuda.driver import Hardware
 from numba_rnn.kernels.cuda.machine import CUDA
 
@@ -81,7 +81,7 @@ def scans(kind: str) -> dict[str, Any] | None:
         for D, H, B, T, precision in ((8, 20, 3, 5, "fp32"), (16, 160, 2, 4, "fp32"), (16, 64, 8, 4, "bf16")):
             cell = cell_of(name, D, H)
             size = machine.size_of(cell.recurrence, 1, D, H)
-            launch = planner(size, plan.Call(B, T, precision), backend.driver.device)
+            launch = planner(size, Call(B, T, precision), backend.driver.device)
             if launch is None:
                 continue
             machine.plan = lambda *_, launch=launch: launch  # type: ignore[assignment]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from numba_rnn.kernels.backend import ScanOptions
-from numba_rnn.kernels.cuda.plan import Launch
+from numba_rnn.kernels.cuda.launch import Launch
 from numba_rnn.kernels.cuda.scan_cluster import build_scan_cluster
 from numba_rnn.kernels.cuda.scan_tensor import build_scan_tensor
 from numba_rnn.kernels.cuda.tiles import SLICES, groups_of, padded_units

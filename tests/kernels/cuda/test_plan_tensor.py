@@ -8,7 +8,7 @@ import pytest
 from numba_rnn.cells import CELLS
 from numba_rnn.kernels.cuda import plan_tensor as plans
 from numba_rnn.kernels.cuda.driver import Device
-from numba_rnn.kernels.cuda.plan import Call, Size
+from numba_rnn.kernels.cuda.launch import Call, Size
 from numba_rnn.kernels.cuda.plan_tensor import plan_cluster, plan_tensor
 from numba_rnn.kernels.cuda.tiles import padded_units
 

@@ -7,8 +7,8 @@ import pytest
 
 from numba_rnn.cells import CELLS
 from numba_rnn.kernels.cuda.driver import Device
-from numba_rnn.kernels.cuda.plan import Call as Planned
-from numba_rnn.kernels.cuda.plan import Size
+from numba_rnn.kernels.cuda.launch import Call as Planned
+from numba_rnn.kernels.cuda.launch import Size
 from numba_rnn.kernels.cuda.plan_tensor import plan_cluster, plan_tensor
 from numba_rnn.kernels.cuda.scan_cluster import build_scan_cluster
 from numba_rnn.kernels.cuda.scan_tensor import build_scan_tensor
