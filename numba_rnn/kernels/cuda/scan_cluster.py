@@ -56,11 +56,11 @@ def build_scan_cluster(real, G, first, S, E, H, blocks, precision, update, gate,
     zero = float32(0)
     parameters = max(1, E)
     groups, pairs, words = groups_of(H, blocks), pairs_of(G), WORDS[precision]
-    padded, gates, reducers = UNITS * blocks * groups, 2 * pairs, 2 * groups  # shapes are to be plain numbers
+    padded, gates, warps = UNITS * blocks * groups, 2 * pairs, SLICES * groups  # shapes are to be plain numbers
     spans = padded // (TERMS * SLICES)
     pitch = padded + 16  # words of a sequence's h: so that two sequences, read at once, share no bank
     size = 4 * COLUMNS * padded  # bytes of h
-    threads = 32 * groups * SLICES
+    threads = 32 * warps
     peers = blocks // 4  # that a lane stores to
     load_weights, encode, multiply = build_product(precision, G, H, 1, spans)
 
@@ -76,7 +76,7 @@ def build_scan_cluster(real, G, first, S, E, H, blocks, precision, update, gate,
         unit0 = cluster_rank() * uint32(UNITS * groups)
 
         h = cuda.shared.array((2, COLUMNS, pitch), float32, alignment=16)
-        exchange = cuda.shared.array((SLICES, reducers, 32, gates), float32, alignment=16)
+        exchange = cuda.shared.array((SLICES, warps, 32, gates), float32, alignment=16)
         arrived = cuda.shared.array(2, uint64)
         w = cuda.local.array((spans, pairs, words), uint32)
         mine = cuda.local.array((spans, 4), uint32)
@@ -102,12 +102,11 @@ def build_scan_cluster(real, G, first, S, E, H, blocks, precision, update, gate,
         # As a multiplier, a lane holds weights of a unit, and of the terms that `product` says.
         k0 = part * (TERMS * spans) + lane % 4 * 4
         load_weights(w, recurrent, cell, unit0 + UNITS * group + lane // 4, k0)
-        # As a reducer, a thread of the first warps is a unit of one sequence: two warps a group, one of the even sequences.
+        # As a reducer, a thread is a unit of one sequence: two warps a group, one of the even sequences.
         # Beyond the last unit and the last sequence it does as those do, but writes nothing.
         u, r = unit0 + UNITS * (warp // 2) + lane // 4, lane % 4 * 2 + warp % 2
         uc, row = min(u, H - 1), min(row0 + r, B - 1)
-        reduces = warp < reducers
-        writes = reduces and u < H and row0 + r < B
+        writes = u < H and row0 + r < B
         for g in range(G):
             input_bias[g] = biases[cell, 0, g * H + uc]
             bias[g] = biases[cell, 1, g * H + uc]
@@ -163,34 +162,33 @@ def build_scan_cluster(real, G, first, S, E, H, blocks, precision, update, gate,
                     exchange[part, 2 * group + odd, lane, g] = sums[g // 2, g % 2 * 2 + odd]
             cuda.syncthreads()
 
-            if reduces:
-                for g in range(G):
-                    total = bias[g]
-                    for v in range(SLICES):
-                        total += exchange[v, warp, lane, g]
-                    rv[g] = total
-                    xv[g] = ahead[g] + input_bias[g]
-                new = update(act, rec, xv, rv, sv, pv)
-                out = new[0] if counts else (zero if flags & ZERO_MASKED else out)
-                for s in range(S):
-                    sv[s] = new[s] if counts else sv[s]
-                if i + 1 < n:
-                    cuda.syncwarp()  # the sums have been read by all four lanes before any of them tells a block so
-                    word = float_of(encode(sv[0] if u < H else zero))
-                    q0 = cuda.shfl_sync(WARP, word, source)
-                    q1 = cuda.shfl_sync(WARP, word, source + 4)
-                    q2 = cuda.shfl_sync(WARP, word, source + 8)
-                    q3 = cuda.shfl_sync(WARP, word, source + 12)
-                    where, barrier = shared_address(h, (1 - now, r, place)), shared_address(arrived, 1 - now)
-                    for peer in range(peers):
-                        rank = peer0 + peer
-                        store4_remote(map_shared(where, rank), map_shared(barrier, rank), q0, q1, q2, q3)
-                if writes:
-                    store_float32(advance(int32(i), y_stride, y_at), out)
-                later = int32(min(i + 1, n - 1))  # no branch around the loads: it would double all that follows
-                for g in range(G):
-                    ahead[g] = load_float32(advance(later, x_stride, x_at) + uint64(4 * H * g))
-                counts = load_byte(advance(later, mask_stride, mask_at))
+            for g in range(G):
+                total = bias[g]
+                for v in range(SLICES):
+                    total += exchange[v, warp, lane, g]
+                rv[g] = total
+                xv[g] = ahead[g] + input_bias[g]
+            new = update(act, rec, xv, rv, sv, pv)
+            out = new[0] if counts else (zero if flags & ZERO_MASKED else out)
+            for s in range(S):
+                sv[s] = new[s] if counts else sv[s]
+            if i + 1 < n:
+                cuda.syncwarp()  # the sums have been read by all four lanes before any of them tells a block so
+                word = float_of(encode(sv[0] if u < H else zero))
+                q0 = cuda.shfl_sync(WARP, word, source)
+                q1 = cuda.shfl_sync(WARP, word, source + 4)
+                q2 = cuda.shfl_sync(WARP, word, source + 8)
+                q3 = cuda.shfl_sync(WARP, word, source + 12)
+                where, barrier = shared_address(h, (1 - now, r, place)), shared_address(arrived, 1 - now)
+                for peer in range(peers):
+                    rank = peer0 + peer
+                    store4_remote(map_shared(where, rank), map_shared(barrier, rank), q0, q1, q2, q3)
+            if writes:
+                store_float32(advance(int32(i), y_stride, y_at), out)
+            later = int32(min(i + 1, n - 1))  # no branch around the loads: it would double all that follows
+            for g in range(G):
+                ahead[g] = load_float32(advance(later, x_stride, x_at) + uint64(4 * H * g))
+            counts = load_byte(advance(later, mask_stride, mask_at))
 
         if writes:
             for s in range(S):

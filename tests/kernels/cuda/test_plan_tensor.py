@@ -15,9 +15,9 @@ from numba_rnn.kernels.cuda.tiles import padded_units
 H100, A100 = Device("H100", (9, 0), 132), Device("A100", (8, 0), 108)
 PRECISIONS = "bf16", "bf16x3", "tf32"
 LARGEST = {  # units of one cell that a cluster, and the whole GPU, takes
-    ("lstm", "tf32"): (256, 1056), ("lstm", "bf16x3"): (256, 1056), ("lstm", "bf16"): (384, 1056),
-    ("gru", "tf32"): (256, 1056), ("gru", "bf16x3"): (256, 1056), ("gru", "bf16"): (384, 1152),
-    ("simple_rnn", "tf32"): (384, 1152), ("simple_rnn", "bf16x3"): (384, 1152), ("simple_rnn", "bf16"): (384, 2048),
+    ("lstm", "tf32"): (256, 1024), ("lstm", "bf16x3"): (256, 1024), ("lstm", "bf16"): (384, 1056),
+    ("gru", "tf32"): (256, 1024), ("gru", "bf16x3"): (256, 1024), ("gru", "bf16"): (384, 1056),
+    ("simple_rnn", "tf32"): (384, 1056), ("simple_rnn", "bf16x3"): (384, 1056), ("simple_rnn", "bf16"): (384, 1792),
 }  # fmt: skip
 
 
