@@ -31,7 +31,7 @@ from numba_rnn.ops.base import Op
 from numba_rnn.ops.tree import flatten, map_structure
 from numba_rnn.resident import Constants, Strided
 
-__all__ = ["CALLS", "OPERATIONS", "apply", "call", "runs", "unable"]
+__all__ = ["CALLS", "OPERATIONS", "UnableError", "apply", "call", "runs", "unable"]
 
 CALLS: dict[type, Callable[..., Any]] = {}  # a class of layers: its `call` over arrays on the GPU
 OPERATIONS: dict[str, Callable[..., Any]] = {}  # a class of operations, by name: the same
@@ -51,10 +51,14 @@ def runs(*kinds: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorator
 
 
-def unable(layer: Any, reason: str) -> DeviceError:
+class UnableError(DeviceError):
+    """A layer, or an operation of a graph, that cannot run on the GPU."""
+
+
+def unable(layer: Any, reason: str) -> UnableError:
     """That a layer, or an operation of a graph, cannot run on the GPU."""
     name = getattr(layer, "path", None) or getattr(layer, "name", None)
-    return DeviceError(
+    return UnableError(
         f"Layer '{name}' ({type(layer).__name__}) cannot run on the GPU, where the data is: {reason}. Copy the data to the host to "
         "run the model there."
     )

@@ -107,7 +107,13 @@ class Running:
             return self._plain_call(to_arrays(x))
 
     def _plain_call(self, x: Any) -> Any:
-        outputs = map_structure(lambda y: np.asarray(without_mask(y)), self(x, training=False))  # type: ignore[operator]
+        outputs = None
+        if config.settings.device == "cuda":
+            from numba_rnn.models.resident import call_there  # which knows all kinds of models
+
+            outputs = call_there(self, x)
+        if outputs is None:
+            outputs = map_structure(lambda y: np.asarray(without_mask(y)), self(x, training=False))  # type: ignore[operator]
         return outputs[0] if isinstance(outputs, list) and len(outputs) == 1 else outputs
 
     def compile(

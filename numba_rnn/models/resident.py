@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 
 from numba_rnn import dispatch
 from numba_rnn.errors import DTypeError, ShapeError
 from numba_rnn.layers.base import Layer
-from numba_rnn.layers.resident import apply, call, runs
+from numba_rnn.layers.resident import UnableError, apply, call, runs
 from numba_rnn.models.functional import Functional
 from numba_rnn.models.graph import Graph, Slot, Step
 from numba_rnn.models.sequential import Sequential
@@ -19,7 +19,7 @@ from numba_rnn.ops.symbolic import SymbolicTensor
 from numba_rnn.ops.tree import flatten, map_structure, pack
 from numba_rnn.resident import Strided
 
-__all__ = ["predict"]
+__all__ = ["call_there", "predict"]
 
 
 @runs(Functional)
@@ -117,6 +117,26 @@ def predict(model: Any, x: Any, batch_size: int | None, steps: int | None) -> An
     ]
     place.makes_results = True
     return _alone(map_structure(lambda *ys: place.give(place.join(list(ys), 0)), *parts))
+
+
+_unable: WeakSet[Any] = WeakSet()  # models that were found to have a layer that the GPU does not run
+
+
+def call_there(model: Any, x: Any) -> Any:
+    """The outputs of a model for arrays of the host, on the GPU: one way there and one back, whatever lies between.
+
+    Returns:
+        NumPy arrays; None where a layer does not run there, and the model has to be called layer by layer.
+    """
+    if model in _unable or not model.built:
+        return None
+    place = dispatch.place(None)
+    try:
+        outputs = apply(model, map_structure(lambda a: place.bring(a) if hasattr(a, "shape") else a, x))
+    except UnableError:
+        _unable.add(model)
+        return None
+    return map_structure(lambda y: None if y is None else place.fetch(y), outputs)
 
 
 def _alone(outputs: Any) -> Any:

@@ -305,3 +305,40 @@ def test_wrong_data_is_refused(rng: np.random.Generator) -> None:
         model.predict(x, batch_size=0)
     with pytest.raises(DeviceError, match="Copy it to the host first"):
         model.predict(x, device="cpu")
+
+
+@pytest.mark.parametrize("make", [classifier, translator, branches])
+def test_arrays_of_the_host_go_there_and_come_back_once(
+    rng: np.random.Generator, driver: SimulatedDriver, make: Any
+) -> None:
+    """`predict` of NumPy arrays with device "cuda": whatever lies between, nothing visits the host."""
+    model = filled(make())
+    x = data(rng, make)
+    want = on_host(model, x)
+    near_host(model.predict(x, verbose=0, device="cuda"), want)
+    uploads, downloads = driver.uploads, driver.downloads
+    near_host(model.predict(x, verbose=0, device="cuda"), want)
+    assert driver.uploads == uploads + len(flatten(x))
+    assert driver.downloads == downloads + len(flatten(want))
+
+
+def test_a_layer_that_the_gpu_lacks_runs_on_the_host(rng: np.random.Generator, driver: SimulatedDriver) -> None:
+    """Then the model is called layer by layer, its recurrent layers on the GPU."""
+
+    class Doubled(layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            return 2 * np.asarray(inputs)
+
+    model = filled(Sequential([Input((None, 3)), layers.GRU(4), Doubled()]))
+    x = rng.standard_normal((2, 3, 3)).astype("float32")
+    want = on_host(model, x)
+    for scans in (2, 1):  # the first call finds out that it does not run there
+        driver.launches.clear()
+        near_host(model.predict(x, verbose=0, device="cuda"), want)
+        assert [launch.name for launch in driver.launches].count("scan") == scans
+
+
+def near_host(found: Any, wanted: Any) -> None:
+    for a, b in zip(flatten(found), flatten(wanted), strict=True):
+        assert type(a) is np.ndarray
+        np.testing.assert_allclose(a, b, rtol=0, atol=2e-6)

@@ -68,7 +68,7 @@ class Launch(NamedTuple):
 
 
 def steps_at_once(size: Size, B: int, T: int, exchanged: int = 0) -> int:
-    """Steps that the workspace holds: their projected input, and so many numbers a step, and one step more, that blocks exchange."""
+    """Steps that the workspace holds: their projected input, and so many numbers a step, and one more, that blocks exchange."""
     step = size.N * B * size.G * size.H + exchanged
     held = WORKSPACE // max(1, step * size.item)
     return max(1, min(T, held - 1 if exchanged else held))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from numba_rnn._typing import Array
 from numba_rnn.errors import DeviceError
 from numba_rnn.kernels.backend import ScanOptions
 from numba_rnn.kernels.cuda import arrays, elementwise, toolkit
@@ -25,7 +26,7 @@ class Place:
 
     Args:
         backend: the CUDA backend.
-        like: one of the caller's arrays: it says which stream is used, and what kind results are of.
+        like: one of the caller's arrays: it says which stream is used, and what kind results are of; None if they are the host's.
 
     Attributes:
         stream: what everything is put onto.
@@ -80,6 +81,18 @@ class Place:
             x = self.map("copy", x)
             self.makes_results = before
         return arrays.hand_out(x)
+
+    def fetch(self, x: Strided) -> Array:
+        """A copy on the host, once all that was put onto the stream is done.
+
+        Raises:
+            DeviceError, IndexError: as `CUDA.check`.
+        """
+        if not x.size:
+            return np.empty(x.shape, x.dtype)
+        found: Array = self.driver.download(self.packed(x).array, self.stream).reshape(x.shape)
+        self.backend.check()
+        return found
 
     def constant(self, uploaded: Any) -> Strided:
         """An array of weights, which `CUDA.upload_weights` has put there."""
