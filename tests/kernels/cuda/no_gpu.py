@@ -14,8 +14,8 @@ from numba_rnn.cells import CELLS
 from numba_rnn.config import settings
 from numba_rnn.functional import ScanOptions
 from numba_rnn.kernels.cuda import blas, machine
-from numba_rnn.kernels.cuda.launch import Call
 from numba_rnn.kernels.cuda.driver import Hardware
+from numba_rnn.kernels.cuda.launch import Call
 from numba_rnn.kernels.cuda.machine import CUDA
 
 LIBRARY = ctypes.CDLL("libcuda.so.1")
