@@ -27,6 +27,10 @@ class Access(NamedTuple):
 
 
 ACCESS = {
-    float32: Access(4, ptx.load_float32, ptx.read_float32, ptx.store_float32, ptx.load4_shared, ptx.store_float32_shared),
-    float64: Access(8, ptx.load_float64, ptx.read_float64, ptx.store_float64, ptx.load2_float64_shared, ptx.store_float64_shared),
+    float32: Access(
+        4, ptx.load_float32, ptx.read_float32, ptx.store_float32, ptx.load4_shared, ptx.store_float32_shared
+    ),
+    float64: Access(
+        8, ptx.load_float64, ptx.read_float64, ptx.store_float64, ptx.load2_float64_shared, ptx.store_float64_shared
+    ),
 }
