@@ -28,6 +28,7 @@ __all__ = ["main"]
 
 RESULTS = Path(__file__).parent / "results"
 CHART = "speed.svg"
+GPU = "gpu-"  # how the names of `asv_bench.gpu`'s files begin
 
 
 def processor() -> str:
@@ -146,7 +147,8 @@ def main(
 ) -> None:
     """Measure the suite against its peers and the machine's limits, and write the tables."""
     if only_render:
-        if not (files := sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime)):
+        measured = (file for file in folder.glob("*.json") if not file.name.startswith(GPU))
+        if not (files := sorted(measured, key=lambda file: file.stat().st_mtime)):
             raise click.ClickException(f"{folder} holds no results.")
         render(files[-1], json.loads(files[-1].read_text(encoding="utf-8")))
         return

@@ -16,8 +16,9 @@ from numba_rnn.config import device, settings
 from numba_rnn.errors import DeviceError
 from numba_rnn.kernels.backend import Backend, CellWeights, Recurrence, ScanOptions
 from numba_rnn.kernels.cuda.presence import why_not as no_gpu
+from numba_rnn.kernels.cuda.strided import on_gpu
 
-__all__ = ["check_device", "choose", "explain", "get", "linear_backend"]
+__all__ = ["check_device", "choose", "explain", "get", "linear_backend", "on_gpu", "place"]
 
 ORDER = ("cpu", "reference")  # the first that supports a recurrence runs it
 NAMES = ("cpu", "cuda", "reference")
@@ -59,21 +60,43 @@ def check_device(name: str) -> None:
             get(name)
 
 
-def choose(recurrence: Recurrence) -> Backend:
-    """The backend that runs this recurrence.
+def choose(recurrence: Recurrence, device: str | None = None) -> Backend:
+    """The backend that runs this recurrence, on that device or on the one of the moment.
 
     Raises:
         DeviceError: the device that was asked for cannot run it.
     """
-    if settings.device != "auto":
-        backend: Backend = get(settings.device)
+    device = device or settings.device
+    if device != "auto":
+        backend: Backend = get(device)
         if (reason := backend.supports(recurrence)) is not None:
-            raise DeviceError(f"Device {settings.device!r} cannot run {recurrence.spec.name}: {reason}.")
+            raise DeviceError(f"Device {device!r} cannot run {recurrence.spec.name}: {reason}.")
         return backend
     host: Backend = next(b for b in map(get, ORDER) if b.supports(recurrence) is None)
     if no_gpu() is None and get("cuda").supports(recurrence) is None:
         return Either(host, get("cuda"))
     return host
+
+
+def place(like: Any) -> Any:
+    """Where a call computes whose arrays lie on a GPU: a `kernels.cuda.place.Place`; `like` is one of them.
+
+    Raises:
+        DeviceError: another device was asked for, or the GPU cannot be used.
+    """
+    remedy = (
+        "Copy it to the host first: `x.cpu().numpy()` with PyTorch, `x.get()` with CuPy, `numpy.asarray(x)` with JAX, "
+        "`x.copy_to_host()` with numba."
+    )
+    if settings.device not in ("auto", "cuda"):
+        raise DeviceError(f"The data lies on a GPU, and device {settings.device!r} was asked for. {remedy}")
+    try:
+        backend = get("cuda")
+    except DeviceError as error:
+        raise DeviceError(f"The data lies on a GPU. {error} {remedy}") from None
+    from numba_rnn.kernels.cuda.place import Place
+
+    return Place(backend, like)
 
 
 def linear_backend() -> Backend:

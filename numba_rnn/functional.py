@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy import ndarray  # by itself: looked up at every call, and a module's attribute takes longer
 
-from numba_rnn import dispatch
+from numba_rnn import dispatch, resident
 from numba_rnn._typing import FLOATS, Activation, Array
 from numba_rnn.cells import GRU, GRU_RESET_BEFORE, LSTM, SIMPLE_RNN, CellSpec
 from numba_rnn.compressed import Compressed, check_storage, compress
@@ -58,13 +59,14 @@ class Cell:
     def __reduce__(self) -> Any:
         return Cell, (self.recurrence, self.weights, self.backward)  # packed and compiled again where it is wanted
 
-    def prepared(self) -> tuple[Backend, Any]:
-        """The backend of the moment and what it has ready for this cell."""
-        ready = self._prepared.get(settings.device)
+    def prepared(self, device: str | None = None) -> tuple[Backend, Any]:
+        """The backend of that device, or of the moment, and what it has ready for this cell."""
+        device = device or settings.device
+        ready = self._prepared.get(device)
         if ready is None:
-            backend = dispatch.choose(self.recurrence)
+            backend = dispatch.choose(self.recurrence, device)
             weights = (self.weights,) if self.backward is None else (self.weights, self.backward)
-            ready = self._prepared[settings.device] = backend, backend.prepare(self.recurrence, *weights)
+            ready = self._prepared[device] = backend, backend.prepare(self.recurrence, *weights)
         return ready
 
     def warm(self) -> None:
@@ -175,7 +177,7 @@ def scan(
 
     Args:
         cell: what `prepare` returned.
-        x: (B, T, D), cast to the cell's dtype; T at least 1.
+        x: (B, T, D), cast to the cell's dtype; T at least 1. An array on a GPU, not cast, runs there: so are the results then.
         mask: (B, T), true where a step counts: a step that does not keeps every state and repeats the last output.
         initial_state: S arrays (B, H), or one array (S, B, H), or None for zeros.
         options: direction and outputs.
@@ -187,7 +189,10 @@ def scan(
 
     Raises:
         ShapeError: x, mask or a state does not fit, or T is 0.
+        DTypeError, DeviceError: x is on a GPU, and of another dtype than the cell; or another device was asked for.
     """
+    if type(x) is not ndarray and dispatch.on_gpu(x):
+        return resident.scan(cell, x, mask, initial_state, options)
     x = _plain(x, cell.recurrence.dtype)
     if x.ndim != 3 or x.shape[2] != cell.D:
         check_shape(
@@ -265,7 +270,7 @@ def step_mask(mask: Any, B: int, T: int) -> Array:
 
 def _plain(x: Array, dtype: np.dtype[Any]) -> Array:
     """x as compiled code knows arrays, copied only where it is not so: of this dtype, contiguous, aligned, writable."""
-    if type(x) is np.ndarray and x.dtype == dtype and x.flags.carray:
+    if type(x) is ndarray and x.dtype == dtype and x.flags.carray:
         return x
     return np.require(x, dtype, ["C", "A", "W", "E"])
 
@@ -368,11 +373,13 @@ class Linear:
         self._prepared: dict[str, tuple[Backend, Any]] = {}
 
     def __call__(self, x: Array) -> Array:
-        """Along the last axis of x (..., D); returns (..., H).
+        """Along the last axis of x (..., D); returns (..., H), on the GPU where x is there.
 
         Raises:
             ShapeError: the last axis of x is not D.
         """
+        if type(x) is not ndarray and dispatch.on_gpu(x):
+            return resident.linear(self, x)
         x = np.asarray(x)
         D, H = self.kernel.shape
         if x.ndim == 0 or x.shape[-1] != D:

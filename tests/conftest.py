@@ -10,19 +10,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-# Keras reads these when it is imported: no start-up chatter, no GPU.
+# Keras reads it when it is imported: no start-up chatter.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+LEFT_OUT = "slow", "gpu"  # of a plain run
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide GPUs from Keras and from ourselves, unless the command line is about them."""
+    if "gpu" not in config.option.markexpr:
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave `slow` tests out unless the command line names the marker or the test itself."""
-    if "slow" in config.option.markexpr or any("::" in argument for argument in config.args):
+    """Leave `slow` and `gpu` tests out unless the command line names the marker or the test itself."""
+    if any("::" in argument for argument in config.args):
         return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    if slow:
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+    names = [name for name in LEFT_OUT if name not in config.option.markexpr]
+    out = [item for item in items if any(map(item.get_closest_marker, names))]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if not any(map(item.get_closest_marker, names))]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numba_rnn.layers import resident_operations as resident_operations
+from numba_rnn.layers import resident_shapes as resident_shapes
 from numba_rnn.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from numba_rnn.layers.base import Layer
 from numba_rnn.layers.bidirectional import Bidirectional

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from numba_rnn import regularizers
+from numba_rnn import dispatch, regularizers
 from numba_rnn.config.policies import policy_name
 from numba_rnn.custom import is_ours
 from numba_rnn.errors import ShapeError
@@ -33,7 +33,7 @@ __all__ = ["Layer"]
 
 ONLY_A_MASK = frozenset({"mask"})
 _one_builds = RLock()  # two threads that call a new layer must not both make its weights
-CACHES = {"_fast_dtype", "_fast_ndim", "_makes_masks", "_paired"}  # attributes that a copy finds for itself
+CACHES = {"_fast_dtype", "_fast_ndim", "_makes_masks", "_on_gpu", "_paired"}  # attributes that a copy finds for itself
 
 
 class Layer(Introspective, Configured, Weighted):
@@ -186,6 +186,10 @@ class Layer(Introspective, Configured, Weighted):
         return outputs if new_mask is None else self._with_masks(outputs, new_mask)
 
     def _checked_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if any(map(dispatch.on_gpu, flatten([args, kwargs]))):
+            from numba_rnn.layers.resident import call  # which knows all kinds of layers
+
+            return call(self, args, kwargs)
         takes = signature_of(type(self).call).parameters
         told, training = "training" in kwargs, kwargs.get("training")
         if "training" not in takes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numba_rnn.models import resident as resident
 from numba_rnn.models.cloning import clone_model
 from numba_rnn.models.files import load_model, save_model
 from numba_rnn.models.functional import Functional

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numba_rnn import config, optimizers
+from numba_rnn import config, dispatch, optimizers
 from numba_rnn.errors import ShapeError
 from numba_rnn.layers.calling import added_losses, loss_scope
 from numba_rnn.layers.masks import without_mask
@@ -62,8 +62,9 @@ class Running:
             x: an array (N, ...), or a list or dict of them, as the model takes it. Or what gives batches: a generator or other
                 iterable, an object with `__getitem__` and `__len__` (Keras' `PyDataset`), a list. A batch is an array or a tuple
                 (x,), (x, y) or (x, y, sample_weight). A list of as many arrays as the model has inputs is one set of inputs.
-                Dask arrays, cut along the rows alone, give Dask arrays; see `numba_rnn.models.lazy`.
-            batch_size: rows a batch, 32 if None; of Dask arrays None is a whole chunk.
+                Dask arrays, cut along the rows alone, give Dask arrays; see `numba_rnn.models.lazy`. Arrays on a GPU stay there,
+                and so do the results; see `numba_rnn.layers.resident`.
+            batch_size: rows a batch, 32 if None; of Dask arrays None is a whole chunk, of arrays on a GPU all rows.
             verbose: 0 or False shows nothing, 1 or 2 a progress bar on the standard error; "auto" a bar where that is a terminal
                 and it takes long.
             steps: at most so many batches; arrays without a `batch_size` are cut into just so many.
@@ -71,7 +72,7 @@ class Running:
             device, precision: as of `numba_rnn.device`; None for the model's own `device`, or the settings.
 
         Returns:
-            NumPy arrays in the structure of the model's outputs.
+            NumPy arrays in the structure of the model's outputs; of arrays on a GPU, such arrays of the same library.
 
         Raises:
             ShapeError: the arrays have different numbers of rows, or a shape that the model does not take.
@@ -85,6 +86,8 @@ class Running:
         if is_lazy(x):
             return predict_lazily(self, x, batch_size, steps, device, precision)
         with config.device(device or self.device, precision):
+            if any(map(dispatch.on_gpu, flatten(x))):
+                return _predict_there(self, x, batch_size, steps)
             return self._predict(x, batch_size, verbose, steps)
 
     def _predict(self, x: Any, batch_size: int | None, verbose: Any, steps: int | None) -> Any:
@@ -97,8 +100,10 @@ class Running:
         return parts[0] if len(parts) == 1 else map_structure(lambda *ys: np.concatenate(ys), *parts)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """The outputs for one batch, as NumPy arrays."""
+        """The outputs for one batch, as NumPy arrays; of arrays on a GPU, such arrays."""
         with config.device(self.device):
+            if any(map(dispatch.on_gpu, flatten(x))):
+                return _predict_there(self, x, None, None)
             return self._plain_call(to_arrays(x))
 
     def _plain_call(self, x: Any) -> Any:
@@ -315,6 +320,12 @@ class Running:
 
 def _python(value: Any) -> Any:
     return float(value) if np.size(value) == 1 else value
+
+
+def _predict_there(model: Any, x: Any, batch_size: int | None, steps: int | None) -> Any:
+    from numba_rnn.models.resident import predict  # which knows all kinds of models
+
+    return predict(model, x, batch_size, steps)
 
 
 def _no_callbacks(callbacks: Any) -> None:

@@ -122,6 +122,15 @@ class Functional(Model):
         struct = self._inputs_struct
         if type(inputs) is np.ndarray and inputs.dtype is self._input_dtype and self._fits(inputs.shape, struct.shape):
             return [inputs]  # as it should be
+        return [self._one(x, t) for x, t in zip(self.ordered(inputs), self.inputs, strict=True)]
+
+    def ordered(self, inputs: Any) -> list[Any]:
+        """The inputs in the graph's order.
+
+        Raises:
+            ValueError: an input is missing, or one too many.
+        """
+        struct = self._inputs_struct
         if type(inputs) is dict:
             names = list(struct) if isinstance(struct, dict) else [t.name for t in flatten(struct)]
             missing = [n for n in names if n not in inputs]
@@ -139,7 +148,7 @@ class Functional(Model):
                 f"Model '{self.name}' expects {len(expected)} inputs ({', '.join(t.name for t in expected)}). "
                 f"Received: {len(flat)}. Pass one array an input: a list in this order, or a dict by these names."
             )
-        return [self._one(x, t) for x, t in zip(flat, expected, strict=True)]
+        return flat
 
     def _one(self, x: Any, ref: SymbolicTensor) -> Any:
         if x is None:
@@ -152,16 +161,20 @@ class Functional(Model):
             x = x[..., 0]
         elif len(shape) == len(wanted) - 1 and wanted[-1] == 1:
             x = x[..., None]
-        if not self._fits(x.shape, wanted):
-            raise ShapeError(
-                f"Model '{self.name}' was passed an incompatible input '{ref.name}': expected shape={(None, *wanted[1:])}, found "
-                f"shape={shape}. The first axis counts the rows of a batch: one row alone is `x[None]`."
-            )
+        self.check_fit(x.shape, ref, shape)
         if not isinstance(x, SymbolicTensor):
             x = np.asarray(without_mask(x))
             if x.dtype != ref.dtype:
                 x = x.astype(ref.dtype)
         return set_mask(x, mask)
+
+    def check_fit(self, shape: Any, ref: SymbolicTensor, found: Any = None) -> None:
+        """Raise `ShapeError` where an input's shape, `found` before it was squeezed, is none that the graph takes."""
+        if not self._fits(shape, ref.shape):
+            raise ShapeError(
+                f"Model '{self.name}' was passed an incompatible input '{ref.name}': expected shape={(None, *ref.shape[1:])}, "
+                f"found shape={found or shape}. The first axis counts the rows of a batch: one row alone is `x[None]`."
+            )
 
     def _fits(self, shape: Any, wanted: Any) -> bool:
         """Whether an input has the rank, and where shapes are strict the sizes, that the graph was made for."""

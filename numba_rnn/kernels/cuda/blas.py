@@ -56,9 +56,7 @@ class Library:
         one, zero = number(1), number(0)
         # cuBLAS counts down columns: in its eyes this is z' = w' x', (N, T) = (N, D) (D, T), once a sequence.
         with self._lock:
-            self._check(
-                self._library.cublasSetStream_v2(self._handle, ctypes.c_void_p(stream.handle.value)), "cublasSetStream"
-            )
+            self._check(self._library.cublasSetStream_v2(self._handle, ctypes.c_void_p(int(stream))), "cublasSetStream")
             self._check(
                 self._library.cublasGemmStridedBatchedEx(
                     self._handle, 0, 0, N, T, D, ctypes.byref(one),

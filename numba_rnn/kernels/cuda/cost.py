@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from numba_rnn.kernels.cuda.driver import Device
-from numba_rnn.kernels.cuda.plan import Call, Launch, Size
+from numba_rnn.kernels.cuda.launch import Call, Launch, Size
 
 __all__ = ["cpu_microseconds", "gpu_microseconds"]
 

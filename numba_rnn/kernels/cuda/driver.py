@@ -25,11 +25,13 @@ class Device:
         name: as NVIDIA has it.
         capability: (9, 0) of an H100.
         multiprocessors: how many blocks of the largest kernels run at once.
+        number: which GPU of this process.
     """
 
     name: str
     capability: tuple[int, int]
     multiprocessors: int
+    number: int = 0
 
 
 class Driver(Protocol):
@@ -77,8 +79,20 @@ class Driver(Protocol):
         """One int32, 0, that kernels write and the host reads at any time."""
         ...
 
+    def adopt(self, description: dict[str, Any], owner: Any) -> Any:
+        """An array in memory that `owner` keeps, by its `__cuda_array_interface__`."""
+        ...
+
     def stream(self) -> Any:
-        """A new stream."""
+        """A new stream; `int` gives its number."""
+        ...
+
+    def external(self, handle: int) -> Any:
+        """A stream that somebody else has made, by its number; 1 is the default stream."""
+        ...
+
+    def order(self, before: Any, after: Any) -> None:
+        """Let what is put onto one stream from now on wait, on the device, for all that was put onto another so far."""
         ...
 
 
@@ -88,7 +102,7 @@ class Hardware:
     def __init__(self) -> None:
         gpu = toolkit.cuda.get_current_device()
         name = gpu.name.decode() if isinstance(gpu.name, bytes) else gpu.name
-        self.device = Device(name, tuple(gpu.compute_capability), gpu.MULTIPROCESSOR_COUNT)
+        self.device = Device(name, tuple(gpu.compute_capability), gpu.MULTIPROCESSOR_COUNT, gpu.id)
         self._blas = blas.Library.load()
 
     def kernel(self, function: Callable[..., None], threads: int) -> Any:
@@ -141,3 +155,15 @@ class Hardware:
     def stream(self) -> Any:
         """One that does not wait for the default stream."""
         return toolkit.cuda.stream()
+
+    def adopt(self, description: dict[str, Any], owner: Any) -> Any:
+        """Without a copy, and without waiting for its stream."""
+        return toolkit.adopt(description, owner)
+
+    def external(self, handle: int) -> Any:
+        """One that is not closed here."""
+        return toolkit.external_stream(handle)
+
+    def order(self, before: Any, after: Any) -> None:
+        """By an event."""
+        toolkit.order(before, after)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -20,20 +21,25 @@ from numba_rnn.kernels.backend import CellWeights, Recurrence, ScanOptions
 from numba_rnn.kernels.cuda import toolkit
 from numba_rnn.kernels.cuda.cost import cpu_microseconds, gpu_microseconds
 from numba_rnn.kernels.cuda.driver import Driver, Hardware
+from numba_rnn.kernels.cuda.launch import Call, Launch, Size
 from numba_rnn.kernels.cuda.memory import Pool
 from numba_rnn.kernels.cuda.ops import ACTIVATIONS, build_activations
-from numba_rnn.kernels.cuda.plan import Call, Launch, Size, plan
+from numba_rnn.kernels.cuda.plan import plan
 from numba_rnn.kernels.cuda.presence import why_not
 from numba_rnn.kernels.cuda.project import build_finish, build_multiply
 from numba_rnn.kernels.cuda.scan import MASKED, build_scan
 from numba_rnn.kernels.cuda.scan_block import build_scan_block
+from numba_rnn.kernels.cuda.scan_cluster import build_scan_cluster
 from numba_rnn.kernels.cuda.scan_grid import build_scan_grid
+from numba_rnn.kernels.cuda.scan_tensor import build_scan_tensor
 
 __all__ = ["CUDA", "KERNELS"]
 
 KERNELS: dict[str, Callable[..., Callable[..., None]]] = {
     "general": build_scan,
     "block": build_scan_block,
+    "cluster": build_scan_cluster,
+    "tensor": build_scan_tensor,
     "grid": build_scan_grid,
 }
 DESCRIBED = (1, 1), (1, 100), (32, 100)  # calls whose kernels `describe` names, rows and steps
@@ -84,6 +90,9 @@ class CUDA:
         self._given, self._lock = driver, threading.Lock()
         self._compiled: dict[Any, Any] = {}
         self._pools: dict[Any, Pool] = {}
+        self._external: dict[int, Any] = {}
+        self._uploads = 0  # of weights, so far
+        self._ordered: dict[int, int] = {}  # a stream's number: the uploads that it has waited for
 
     def missing(self) -> str | None:
         """None, or why there is no device."""
@@ -126,7 +135,7 @@ class CUDA:
     def prepare(self, recurrence: Recurrence, *weights: CellWeights) -> Prepared:
         """Upload the weights."""
         spec, plain = recurrence.spec, [w.expanded() for w in weights]
-        up = self._upload
+        up = self.upload_weights
         D, H = plain[0].kernel.shape[0], plain[0].recurrent_kernel.shape[0]
         return Prepared(
             recurrence=recurrence,
@@ -137,8 +146,25 @@ class CUDA:
             extra=up(np.stack([w.extra if spec.extra else np.zeros((1, H), recurrence.dtype) for w in plain])),
         )
 
-    def _upload(self, array: Array) -> Any:
-        return self.driver.upload(np.ascontiguousarray(array), self.stream)
+    def upload_weights(self, array: Array) -> Any:
+        """A copy on the device; whoever uses it on another stream than `stream` calls `order` first."""
+        there = self.driver.upload(np.ascontiguousarray(array), self.stream)
+        with self._lock:
+            self._uploads += 1
+        return there
+
+    def external(self, handle: int) -> Any:
+        """A stream that somebody else has made, by its number."""
+        if handle not in self._external:
+            self._external[handle] = self.driver.external(handle)
+        return self._external[handle]
+
+    def order(self, stream: Any) -> None:
+        """Let a stream wait, on the device, until all weights are there that were uploaded so far."""
+        uploads, number = self._uploads, int(stream)
+        if stream is not self.stream and self._ordered.get(number) != uploads:
+            self.driver.order(self.stream, stream)
+            self._ordered[number] = uploads
 
     def _send(self, array: Array) -> Any:
         """A copy of a call's array on the device, in memory from the pool."""
@@ -167,7 +193,7 @@ class CUDA:
             )  # fmt: skip
 
         key = launch.kernel, r.spec.name, r.activation, r.recurrent_activation, r.dtype, launch.parameters
-        return self._kernel(key, build, launch.threads)
+        return self._kernel(key, build, launch.most_threads)
 
     def describe(self, recurrence: Recurrence, D: int | None = None, H: int | None = None) -> str:
         """The kernel in words, and which one a few calls would take."""
@@ -225,7 +251,14 @@ class CUDA:
         return (y if options.return_sequences else y[:, 0]), last.reshape(shape)
 
     def run(
-        self, prepared: Prepared, x: Any, mask: Any | None, states: Any, options: ScanOptions, stream: Any
+        self,
+        prepared: Prepared,
+        x: Any,
+        mask: Any | None,
+        states: Any,
+        options: ScanOptions,
+        stream: Any,
+        y: Any = None,
     ) -> tuple[Any, Any]:
         """A scan of arrays that are on the device, put onto a stream.
 
@@ -235,6 +268,7 @@ class CUDA:
             mask: bool (B, T), or None.
             states: (N, S, B, H), C-contiguous: overwritten by the last ones.
             options, stream: as they are.
+            y: where the output belongs; taken from the stream's pool if None.
 
         Returns:
             The output, (B, T or 1, N*H), which the caller gives back to the stream's pool or keeps; and `states`.
@@ -244,10 +278,12 @@ class CUDA:
         call = Call(B, T, settings.precision)
         launch = plan(size, call, driver.device)
         kernel = self._scan_kernel(r, launch)
-        y = pool.take((B, T if options.return_sequences else 1, size.N * size.H), r.dtype)
+        if y is None:
+            y = pool.take((B, T if options.return_sequences else 1, size.N * size.H), r.dtype)
         work = pool.take(launch.work, r.dtype)
         flags = options.flags | (0 if mask is None else MASKED)
         mask = self._no_mask if mask is None else mask
+        self.order(stream)
         for start in range(0, T, launch.steps):
             n = min(launch.steps, T - start)
             xw = pool.take((size.N, B, n, size.G * size.H), r.dtype)
@@ -269,14 +305,21 @@ class CUDA:
         if w.shape[0] == 0:
             self.driver.fill(z, 0, stream)
         elif not self.driver.multiply(x, w, z, settings.precision, stream):
-            kernel = self._kernel(
-                ("multiply", z.dtype), lambda: build_multiply(toolkit.real_type(z.dtype)), TILE_THREADS
-            )
-            self.driver.launch(kernel, _tiles(z.shape[0] * z.shape[1], z.shape[2]), TILE_THREADS, stream, x, w, z)
+            build = partial(build_multiply, toolkit.real_type(z.dtype))
+            self.tile(("multiply", z.dtype), build, z.shape[0] * z.shape[1], z.shape[2], stream, x, w, z)
+
+    def tile(
+        self, key: Any, build: Callable[[], Callable[..., None]], rows: int, columns: int, stream: Any, *arguments: Any
+    ) -> None:
+        """Run a kernel that goes over rows, by blocks, and columns, by threads; `build` makes it where `key` is not known."""
+        kernel = self._kernel(key, build, TILE_THREADS)
+        threads = min(TILE_THREADS, 32 * math.ceil(columns / 32))
+        grid = min(MOST_TILES, math.ceil(columns / threads)), min(MOST_TILES, rows)
+        self.driver.launch(kernel, grid, threads, stream, *arguments)
 
     @cached_property
     def _no_mask(self) -> Any:
-        return self._upload(np.ones((1, 1), np.bool_))
+        return self.upload_weights(np.ones((1, 1), np.bool_))
 
     @cached_property
     def _error(self) -> Any:
@@ -287,9 +330,15 @@ class CUDA:
 
         Raises:
             DeviceError: blocks waited for one another in vain; the results since are wrong.
+            IndexError: an Embedding got an index that it has no row for; the results are NaN.
         """
         if step := int(self._error[0]):
             self._error[0] = 0
+            if step < 0:
+                raise IndexError(
+                    "An Embedding on the GPU was given an index that it has no row for, in an earlier call: its rows are NaN. The "
+                    "model was made for another vocabulary."
+                )
             raise DeviceError(f"A CUDA kernel waited in vain for another block at step {step - 1}. Run it again.")
 
     def bind(
@@ -304,7 +353,7 @@ class CUDA:
 
     def prepare_linear(self, kernel: Array | Compressed, bias: Array) -> PreparedLinear:
         """Upload the weights."""
-        return PreparedLinear(self._upload(np.asarray(expand(kernel))), self._upload(bias))
+        return PreparedLinear(self.upload_weights(np.asarray(expand(kernel))), self.upload_weights(bias))
 
     def linear(self, prepared: PreparedLinear, x: Array) -> Array:
         """`x @ kernel + bias`, there and back."""
@@ -318,15 +367,15 @@ class CUDA:
         self.pool(stream).give(z, there)
         return out
 
-    def linear_there(self, prepared: PreparedLinear, x: Any, activation: str, stream: Any) -> Any:
-        """`activation(x @ kernel + bias)` of arrays on the device: x (B, D); (B, H), from the stream's pool."""
-        dtype, H = np.dtype(prepared.bias.dtype), prepared.bias.shape[0]
-        z = self.pool(stream).take((1, x.shape[0], H), dtype)
-        self.multiply(x.reshape(1, *x.shape), prepared.kernel, z, stream)
+    def linear_there(self, prepared: PreparedLinear, x: Any, activation: str, stream: Any, z: Any = None) -> Any:
+        """`activation(x @ kernel + bias)` of arrays on the device: x (B, D); (B, H), into z or an array from the stream's pool."""
+        dtype, B, H = np.dtype(prepared.bias.dtype), x.shape[0], prepared.bias.shape[0]
+        if z is None:
+            z = self.pool(stream).take((B, H), dtype)
+        self.order(stream)
+        self.multiply(x.reshape(1, *x.shape), prepared.kernel, z.reshape(1, B, H), stream)
         act = _activations(dtype.str)[activation]
-        kernel = self._kernel(("finish", dtype, activation), lambda: build_finish(act), TILE_THREADS)
-        z = z.reshape(x.shape[0], H)
-        self.driver.launch(kernel, _tiles(*z.shape), TILE_THREADS, stream, z, prepared.bias)
+        self.tile(("finish", dtype, activation), partial(build_finish, act), B, H, stream, z, prepared.bias)
         return z
 
 
@@ -336,8 +385,3 @@ def size_of(recurrence: Recurrence, N: int, D: int, H: int) -> Size:
     return Size(
         G=G, first=spec.first or G, S=len(spec.states), E=len(spec.extra), N=N, D=D, H=H, item=recurrence.dtype.itemsize
     )
-
-
-def _tiles(rows: int, columns: int) -> tuple[int, int]:
-    """The grid of a kernel that goes over rows and columns."""
-    return min(MOST_TILES, -(-columns // TILE_THREADS)), min(MOST_TILES, rows)

@@ -19,7 +19,10 @@ class Pool:
     """Arrays of one stream: what is given back may still be in use there, by work that comes before whatever takes it next."""
 
     def __init__(self, driver: Driver) -> None:
-        self._driver, self._lock = driver, threading.Lock()
+        self._driver, self._lock = (
+            driver,
+            threading.RLock(),
+        )  # an array may come back while the garbage collector runs in here
         self._free: dict[tuple[tuple[int, ...], np.dtype[Any]], list[Any]] = {}
         self._kept = 0
 

@@ -10,12 +10,11 @@ import inspect
 from numba_rnn.kernels.cuda.toolkit import TypingError, cgutils, intrinsic, ir, types
 
 __all__ = [
-    "address", "advance", "barrier_expect", "barrier_init", "barrier_reached", "bits_of", "cluster_arrive",
-    "cluster_rank", "cluster_size", "cluster_wait", "cooperative", "exp2", "fence_barriers", "float_of",
-    "load2_float64_shared", "load4", "load4_relaxed", "load4_shared", "load_byte", "load_float32", "load_float64",
-    "load_relaxed", "map_shared", "mma_bf16", "mma_tf32", "once32", "once64", "pack_bf16", "read_float32", "read_float64", "reciprocal", "shared_address",
-    "store4_remote", "store4_shared", "store_float32", "store_float32_shared", "store_float64", "store_float64_shared",
-    "store_relaxed", "to_tf32",
+    "address", "advance", "barrier_expect", "barrier_init", "barrier_reached", "bits_of", "cluster_arrive", "cluster_rank",
+    "cluster_size", "cluster_wait", "cooperative", "exp2", "fence_barriers", "float_of", "load2_float64_shared", "load4",
+    "load4_relaxed", "load4_shared", "load_byte", "load_float32", "load_float64", "load_relaxed", "map_shared", "mma_bf16",
+    "mma_tf32", "once32", "once64", "pack_bf16", "read_float32", "read_float64", "reciprocal", "shared_address", "store4_remote",
+    "store4_shared", "store_float32", "store_float32_shared", "store_float64", "store_float64_shared", "store_relaxed", "to_tf32",
 ]  # fmt: skip
 
 F32, F64, I32, U32, U64 = types.float32, types.float64, types.int32, types.uint32, types.uint64

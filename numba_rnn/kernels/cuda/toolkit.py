@@ -8,7 +8,7 @@ for _old, _new in (("row_stack", "vstack"), ("in1d", "isin"), ("trapz", "trapezo
         setattr(np, _old, getattr(np, _new))
 
 from llvmlite import ir
-from numba import config, cuda, float32, float64, int32, types, uint32, uint64
+from numba import config, cuda, float32, float64, int32, int64, types, uint32, uint64
 from numba.core import cgutils
 from numba.core.errors import TypingError
 
@@ -18,8 +18,8 @@ except ImportError:  # numba's own CUDA target, which numba-cuda replaces
     from numba.extending import intrinsic  # type: ignore[assignment]
 
 __all__ = [
-    "TypingError", "cgutils", "cuda", "device_function", "fill", "float32", "float64", "int32", "intrinsic", "ir", "kernel",
-    "real_type", "types", "uint32", "uint64",
+    "REALS", "TypingError", "adopt", "cgutils", "cuda", "device_function", "external_stream", "fill", "float32", "float64", "int32",
+    "int64", "intrinsic", "ir", "kernel", "order", "real_type", "types", "uint32", "uint64",
 ]  # fmt: skip
 
 REALS = {np.dtype(np.float32): float32, np.dtype(np.float64): float64}
@@ -49,3 +49,20 @@ def device_function(function):
 def fill(array, byte, stream):
     """Set every byte of a C-contiguous device array."""
     cuda.driver.device_memset(array, byte, array.nbytes, stream)
+
+
+def adopt(description, owner):
+    """A device array in memory that `owner` keeps, by its `__cuda_array_interface__`; nobody waits for its stream."""
+    return cuda.from_cuda_array_interface(description, owner=owner, sync=False)
+
+
+def external_stream(handle):
+    """A stream that somebody else has made, by its number; 1 is the default stream."""
+    return cuda.external_stream(handle)
+
+
+def order(before, after):
+    """What is put onto a stream from now on waits, on the device, for all that was put onto another so far."""
+    event = cuda.event(timing=False)
+    event.record(before)
+    event.wait(after)

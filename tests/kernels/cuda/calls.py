@@ -13,8 +13,8 @@ from numba_rnn.cells import CELLS
 from numba_rnn.functional import recurrence_of
 from numba_rnn.kernels.backend import PlainWeights, Recurrence, ScanOptions
 from numba_rnn.kernels.cuda import toolkit
+from numba_rnn.kernels.cuda.launch import Launch
 from numba_rnn.kernels.cuda.ops import build_activations
-from numba_rnn.kernels.cuda.plan import Launch
 from numba_rnn.kernels.cuda.scan import MASKED
 from numba_rnn.kernels.reference import Reference
 

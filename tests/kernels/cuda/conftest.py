@@ -7,16 +7,18 @@ from typing import Any
 import pytest
 
 from numba_rnn import config, dispatch
-from numba_rnn.kernels.cuda import machine, plan
+from numba_rnn.kernels.cuda import machine
 from numba_rnn.kernels.cuda.machine import CUDA
+from numba_rnn.kernels.cuda.plan_exact import plan_general
 
 from .simulator.driver import SimulatedDriver
 
 
 @pytest.fixture
-def driver() -> SimulatedDriver:
-    """A GPU without cuBLAS: the library's own products are summed in one order, however many rows there are."""
-    return SimulatedDriver(blas=False)
+def driver(monkeypatch: pytest.MonkeyPatch) -> SimulatedDriver:
+    """A GPU without cuBLAS: the library's own products are summed in one order, however many rows there are. Races are errors."""
+    monkeypatch.setattr(machine, "TILE_THREADS", 32)  # for idle threads take time here
+    return SimulatedDriver(blas=False, races=True)
 
 
 @pytest.fixture
@@ -37,6 +39,6 @@ def cuda(driver: SimulatedDriver, monkeypatch: pytest.MonkeyPatch) -> CUDA:
 def kernel(request: pytest.FixtureRequest, cuda: CUDA, monkeypatch: pytest.MonkeyPatch) -> str:
     """Which kernel runs: the general one for all calls, or the one that each call's shape chooses."""
     if request.param == "general":
-        monkeypatch.setattr(machine, "plan", plan.plan_general)
+        monkeypatch.setattr(machine, "plan", plan_general)
     kind: str = request.param
     return kind

@@ -8,7 +8,7 @@ import pytest
 import numba_rnn
 from numba_rnn import DeviceError, config, dispatch, functional, layers
 from numba_rnn.cells import CELLS, LSTM
-from numba_rnn.kernels.cuda import cost, machine, plan
+from numba_rnn.kernels.cuda import cost, launch, machine, plan
 from numba_rnn.kernels.cuda.driver import Device
 
 from ..cpu.test_scan import make_cell
@@ -113,8 +113,8 @@ def test_auto_asks_the_estimates(rng, cuda, driver, monkeypatch):
 
 def test_estimates_rise_with_the_work():
     def both(B, T, H, N=1):
-        size = plan.Size(G=4, first=4, S=2, E=0, N=N, D=64, H=H, item=4)
-        call = plan.Call(B, T, "fp32")
+        size = launch.Size(G=4, first=4, S=2, E=0, N=N, D=64, H=H, item=4)
+        call = launch.Call(B, T, "fp32")
         gpu = cost.gpu_microseconds(size, call, plan.plan(size, call, H100), H100, True)
         return np.array([gpu, cost.cpu_microseconds(size, B, T, 2)])
 

@@ -6,10 +6,11 @@ import math
 import pytest
 
 from numba_rnn.cells import CELLS
-from numba_rnn.kernels.cuda import plan as module
+from numba_rnn.kernels.cuda import launch as module
 from numba_rnn.kernels.cuda.cuts import grid_registers, grid_shared, lane_width, registers, slice_pitch, slice_width
 from numba_rnn.kernels.cuda.driver import Device
-from numba_rnn.kernels.cuda.plan import Call, Size, plan
+from numba_rnn.kernels.cuda.launch import Call, Size
+from numba_rnn.kernels.cuda.plan import plan
 
 H100, A100, SMALL = Device("H100", (9, 0), 132), Device("A100", (8, 0), 108), Device("small", (8, 6), 10)
 UNITS = (*range(1, 300), *range(300, 1100, 7), 1023, 1024, 1056, 1057, 1792, 2048, 2112, 2113, 4096)

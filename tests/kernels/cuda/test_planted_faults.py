@@ -10,7 +10,7 @@ import pytest
 from numba_rnn.cells import CELLS
 from numba_rnn.kernels.backend import ScanOptions
 from numba_rnn.kernels.cuda import scan_grid
-from numba_rnn.kernels.cuda.plan import Launch
+from numba_rnn.kernels.cuda.launch import Launch
 from numba_rnn.kernels.cuda.scan import build_scan
 from numba_rnn.kernels.cuda.scan_block import build_scan_block
 from numba_rnn.kernels.cuda.scan_grid import build_scan_grid

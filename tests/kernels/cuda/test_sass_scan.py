@@ -8,11 +8,12 @@ from __future__ import annotations
 import pytest
 
 from numba_rnn.cells import CELLS
+from numba_rnn.kernels.cuda import launch as data
 from numba_rnn.kernels.cuda import plan, toolkit
 from numba_rnn.kernels.cuda.cuts import registers
 from numba_rnn.kernels.cuda.driver import Device
+from numba_rnn.kernels.cuda.launch import Size
 from numba_rnn.kernels.cuda.machine import KERNELS
-from numba_rnn.kernels.cuda.plan import Size
 
 from .calls import Call, made
 from .sass import ARCHITECTURES, compiled, instructions, needs_compiler
@@ -62,7 +63,7 @@ def built(name, H, B, capability, dtype="float32"):
     spec, item = CELLS[name], 4 if dtype == "float32" else 8
     G = len(spec.gates)
     size = Size(G, spec.first or G, len(spec.states), len(spec.extra), 1, 3, H, item)
-    launch = plan.plan(size, plan.Call(B, 100, "fp32"), Device("H100", (9, 0), 132))
+    launch = plan.plan(size, data.Call(B, 100, "fp32"), Device("H100", (9, 0), 132))
     kernel = made(KERNELS[launch.kernel], Call(name, 1, 1, H, dtype=dtype), launch.parameters, fresh=True)
     return launch, compiled(kernel, signature(dtype), launch.threads, capability)
 

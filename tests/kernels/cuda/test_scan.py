@@ -10,7 +10,7 @@ from numba_rnn.cells import CELLS
 from numba_rnn.errors import DeviceError
 from numba_rnn.functional import both_ways, linear, scan
 from numba_rnn.kernels.backend import ScanOptions
-from numba_rnn.kernels.cuda import plan
+from numba_rnn.kernels.cuda import launch as data
 
 from ..cpu.test_scan import BOUND, assert_same, make_call, make_cell
 
@@ -53,7 +53,7 @@ def test_long_sequences_run_in_pieces(rng, kernel, monkeypatch, driver, backward
         options = ScanOptions(backwards, kept)
         whole = scan(pair, x, mask, None, options)
         with monkeypatch.context() as patch:
-            patch.setattr(plan, "WORKSPACE", 2 * 2 * 3 * 4 * 6 * 4)  # two steps
+            patch.setattr(data, "WORKSPACE", 2 * 2 * 3 * 4 * 6 * 4)  # two steps
             driver.launches.clear()
             pieces = scan(pair, x, mask, None, options)
         assert sum(launch.name == "scan" for launch in driver.launches) == 4

@@ -7,7 +7,7 @@ import pytest
 
 from numba_rnn.cells import CELLS
 from numba_rnn.kernels.backend import ScanOptions
-from numba_rnn.kernels.cuda.plan import Launch
+from numba_rnn.kernels.cuda.launch import Launch
 from numba_rnn.kernels.cuda.scan_block import build_scan_block
 
 from .calls import BOUND, Call, made, scanned

@@ -9,7 +9,7 @@ from numba_rnn.cells import CELLS
 from numba_rnn.kernels.backend import ScanOptions
 from numba_rnn.kernels.cuda import scan_grid
 from numba_rnn.kernels.cuda.cuts import WARPS
-from numba_rnn.kernels.cuda.plan import Launch
+from numba_rnn.kernels.cuda.launch import Launch
 from numba_rnn.kernels.cuda.scan_grid import build_scan_grid
 
 from .calls import BOUND, Call, made, scanned

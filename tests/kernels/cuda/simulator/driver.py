@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import itertools
 import math
@@ -107,6 +108,7 @@ class SimulatedDriver:
         launches: what ran.
         uploads, downloads: how many; also `uploaded` and `downloaded` in bytes.
         products: how often `multiply` was called with success.
+        orders: which stream came before which.
         seed, schedule, races: of the launches, see `run`; each launch has a seed of its own.
     """
 
@@ -123,7 +125,8 @@ class SimulatedDriver:
         self.blas, self.seed, self.schedule, self.races = blas, seed, schedule, races
         self.launches: list[Launch] = []
         self.uploads = self.downloads = self.uploaded = self.downloaded = self.products = self.allocations = 0
-        self.streams = itertools.count(1)
+        self.streams = itertools.count(101)
+        self.orders: list[tuple[Any, Any]] = []
 
     def kernel(self, function: Any, threads: int) -> Any:
         """Nothing is compiled."""
@@ -218,9 +221,29 @@ class SimulatedDriver:
         """An int32, 0."""
         return Flag(np.zeros(1, np.int32))
 
+    def adopt(self, description: dict[str, Any], owner: Any) -> DeviceArray:
+        """A view of memory of this process; its owner stays as long as it."""
+        shape, dtype = tuple(description["shape"]), np.dtype(description["typestr"])
+        if not math.prod(shape):
+            return DeviceArray(np.empty(shape, dtype))
+        if (strides := description.get("strides")) is None:
+            strides = np.empty(shape, dtype).strides
+        span = sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) + dtype.itemsize
+        memory = (ctypes.c_char * span).from_address(description["data"][0])
+        memory.owner = owner
+        return DeviceArray(np.ndarray(shape, dtype, memory, 0, strides))
+
     def stream(self) -> Any:
         """A number of its own."""
         return next(self.streams)
+
+    def external(self, handle: int) -> Any:
+        """The number itself."""
+        return handle
+
+    def order(self, before: Any, after: Any) -> None:
+        """Counted: everything is done at once."""
+        self.orders.append((before, after))
 
 
 def memory_of(array: Any) -> Any:

@@ -72,7 +72,8 @@ class Races:
         """What all who came know together."""
         bases = {id(base): base for _, _, base in arrivals}
         known = np.maximum.reduce(list(bases.values()))
-        known[[number for number, _, _ in arrivals]] = [now for _, now, _ in arrivals]
+        # Not simply set: whoever came late may know more of an early one than that one did when it came.
+        np.maximum.at(known, [number for number, _, _ in arrivals], [now for _, now, _ in arrivals])
         return known
 
     def learn(self, thread: Any, known: Any) -> None:
