@@ -23,7 +23,9 @@ MASKS = None, "random", "none counts", "rows"
 def launch_of(call, units, rows):
     padded = -(-call.H // 4) * 4
     work = call.N, call.T + 1, -(-call.B // rows) * rows, padded
-    return Launch("grid", (call.H, units, rows), (-(-padded // units), call.N), 32 * WARPS, work, True, call.T)
+    return Launch(
+        "grid", (call.H, units, rows), (-(-padded // units), call.N), 32 * WARPS, 32 * WARPS, work, True, call.T
+    )
 
 
 def check(call, units, rows, pieces=(), **how):
