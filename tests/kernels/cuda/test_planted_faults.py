@@ -21,9 +21,9 @@ from .simulator.mutation import mutant, occurrences
 
 B, T, H, ROWS = 3, 4, 9, 2
 TILES = math.ceil(B / ROWS)
-GENERAL = build_scan, Launch("general", (ROWS,), (TILES, 1), 32, (3, 1, B, H), False, T)
-BLOCK = build_scan_block, Launch("block", (H, ROWS, 4), (TILES, 1), 64, (1, 1, 1, 1), False, T)
-GRID = build_scan_grid, Launch("grid", (H, 8, ROWS), (2, 1), 256, (1, T + 1, TILES * ROWS, 12), True, T)
+GENERAL = build_scan, Launch("general", (ROWS,), (TILES, 1), 32, 32, (3, 1, B, H), False, T)
+BLOCK = build_scan_block, Launch("block", (H, ROWS, 4), (TILES, 1), 64, 64, (1, 1, 1, 1), False, T)
+GRID = build_scan_grid, Launch("grid", (H, 8, ROWS), (2, 1), 256, 256, (1, T + 1, TILES * ROWS, 12), True, T)
 KERNELS = GENERAL, BLOCK, GRID
 IDS = "general", "block", "grid"
 

@@ -20,7 +20,9 @@ CUTS = (1, 2), (2, 2), (1, 4), (2, 4), (4, 4)  # rows, lanes
 
 def launch_of(call, rows, lanes):
     threads = -(-lanes * call.H // 32) * 32
-    return Launch("block", (call.H, rows, lanes), (-(-call.B // rows), call.N), threads, (1, 1, 1, 1), False, call.T)
+    return Launch(
+        "block", (call.H, rows, lanes), (-(-call.B // rows), call.N), threads, threads, (1, 1, 1, 1), False, call.T
+    )
 
 
 def check(call, rows, lanes, pieces=(), **how):
