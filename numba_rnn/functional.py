@@ -246,7 +246,9 @@ def bind(
         if array is not None and not array.flags.carray:
             raise ValueError(f"`{name}` must be C-contiguous, aligned and writable: it is used where it lies.")
     backend, prepared = cell.prepared()
-    return backend.bind(prepared, x, mask, states, y, options)
+    run = backend.bind(prepared, x, mask, states, y, options)
+    vars(run)["holds"] = prepared, x, mask, states, y  # whose addresses are all that compiled code may have
+    return run
 
 
 def step_mask(mask: Any, B: int, T: int) -> Array:
@@ -366,6 +368,13 @@ class Linear:
         self.bias = np.zeros(sizes["H"], kernel.dtype) if bias is None else np.asarray(bias, kernel.dtype)
         check_shape("bias", self.bias, "H", H=sizes["H"])
         self._prepared: dict[str, tuple[Backend, Any]] = {}
+
+    def __getstate__(self) -> Any:
+        return self.kernel, self.bias  # packed and compiled again where it is wanted
+
+    def __setstate__(self, state: Any) -> None:
+        self.kernel, self.bias = state
+        self._prepared = {}
 
     def __call__(self, x: Array) -> Array:
         """Along the last axis of x (..., D); returns (..., H).
