@@ -77,6 +77,27 @@ def test_the_fault_of_one_frame_is_not_the_others():
     assert sizes == [3, 1, 1, 1]
 
 
+class Picky(layers.Layer):
+    """Refuses NaN, when a layer before it has gone on already."""
+
+    def call(self, x):
+        if np.isnan(x).any():
+            raise ValueError("NaN")
+        return x
+
+
+def test_a_fault_half_way_through_the_model_gives_nobody_a_wrong_answer(rng):
+    model = Sequential([Input((None, D)), layers.LSTM(5, return_sequences=True), Picky(), layers.GRU(3)])
+    x = rng.standard_normal((3, D)).astype("float32")
+    x[1, 0] = np.nan
+
+    async def work(batcher):
+        return await asyncio.gather(*(once(batcher, one) for one in x), return_exceptions=True)
+
+    told, _ = batches(work, model)
+    assert all(isinstance(error, RuntimeError) for error in told), told
+
+
 def test_a_failure_is_told_and_the_loop_goes_on():
     async def work(batcher):
         step = batcher._pool.step

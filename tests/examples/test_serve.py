@@ -176,6 +176,17 @@ def test_what_does_not_fit_ends_the_connection(serve, message, code, reason):
     wait_until(lambda: f'serve_closed_total{{code="{code}"}} 1.0' in service.get("/metrics")[1])
 
 
+def test_a_message_far_too_large_is_not_even_kept(serve):
+    """The service itself never sees it: 256 clients must not make it hold 16 MiB each, which is what servers take unasked."""
+    service = serve()
+    with service.connect() as ws:
+        ws.send(bytes(1 << 20))
+        code, reason = ended(ws)
+    assert code == 1009
+    assert "2048" in reason
+    wait_until(lambda: 'serve_closed_total{code="client"} 1.0' in service.get("/metrics")[1])
+
+
 def test_what_the_model_refuses_ends_the_connection(serve):
     service = serve(Sequential([Input((None,), dtype="int32"), layers.Embedding(9, D), layers.LSTM(3)]))
     with service.connect() as ws:
@@ -310,8 +321,11 @@ def test_settings_come_from_the_command_line_then_the_environment(monkeypatch):
     assert Settings.read(environment, streams=7, steps=None) == Settings(streams=7, idle=2.5)
     with pytest.raises(ValueError, match=r"SERVE_STREAMS must be a number, such as 256. Received: 'many'"):
         Settings.read({"SERVE_STREAMS": "many"})
-    with pytest.raises(ValueError, match=r"`steps` must be at least 1. Received: 0"):
+    with pytest.raises(ValueError, match=r"`steps` must be at least 1, and finite. Received: 0"):
         Settings.read({}, steps=0)
+    for idle in ("inf", "nan"):
+        with pytest.raises(ValueError, match=r"`idle` must be at least 0.001, and finite"):
+            Settings.read({"SERVE_IDLE": idle})
     monkeypatch.setenv("SERVE_STEPS", "3")
     from examples.serve.app import app
 
@@ -326,6 +340,25 @@ def test_models_that_cannot_stream_are_refused(tmp_path):
     Model(x, [y, layers.Dense(3)(y)]).save(tmp_path / "two.keras")
     with pytest.raises(ValueError, match=r"one output. Received: .*outputs \[\(None, 2\), \(None, 3\)\]"):
         load_model(str(tmp_path / "two.keras"))
+
+
+def test_a_wrong_model_is_told_before_the_service_starts(tmp_path):
+    from click.testing import CliRunner
+
+    from examples.serve.__main__ import main
+
+    x = Input((None, D))
+    Model(x, layers.Bidirectional(layers.LSTM(2))(x)).save(tmp_path / "both.keras")
+    for name, message in (("none.keras", "none.keras"), ("both.keras", "needs the whole sequence")):
+        result = CliRunner().invoke(main, [str(tmp_path / name), "--port", "0"])
+        assert result.exit_code == 2
+        assert message in result.output
+
+
+def test_a_year_without_a_word(serve):
+    with serve(idle=3e7).connect() as ws:
+        ws.send(bytes(16))
+        assert len(ws.recv(timeout=20)) == 12
 
 
 def test_the_load_test_starts_and_ends_a_service_of_its_own(monkeypatch):
