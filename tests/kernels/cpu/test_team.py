@@ -137,9 +137,23 @@ if pid == 0:
     y, _ = functional.scan(cell, x)
     config.set_threads(1)
     same = np.array_equal(y, functional.scan(cell, x)[0])
-    os._exit(0 if same else 3)
+    from numba_rnn.kernels.cpu import team
+    helpers = team._team.helpers  # its own: those of the parent are not alive here
+    os._exit(0 if same and helpers and all(h.is_alive() for h in helpers) else 3)
 _, status = os.waitpid(pid, 0)
 raise SystemExit(os.waitstatus_to_exitcode(status))
+"""
+
+
+FORK_WHILE_STARTING = """
+from numba_rnn.kernels.cpu import team
+team._starting.acquire()  # as another thread has it that starts the team
+if (pid := os.fork()) == 0:
+    import signal
+    signal.alarm(60)
+    functional.scan(cell, x)
+    os._exit(0)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
 
 
@@ -160,6 +174,11 @@ def run_alone(code, *args):
 @pytest.mark.parametrize("when", ["after", "inside"])
 def test_a_forked_child_has_a_team_of_its_own(when):
     run_alone(FORK, when)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_forked_while_a_team_is_started_starts_its_own():
+    run_alone(FORK_WHILE_STARTING)
 
 
 @pytest.mark.parametrize("last", ["functional.scan(cell, x)", "functional.scan(cell, x); import time; time.sleep(0.3)"])
