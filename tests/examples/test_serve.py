@@ -284,7 +284,26 @@ def test_clients_that_vanish_leave_nothing(serve):
 
     before = come_and_go(1)
     assert come_and_go(4) <= before + 4  # of 24 clients: one may be on its way out
-    assert 'code="1011"' not in service.get("/metrics")[1]  # nor is it taken for a failure of the service
+
+
+def test_who_vanishes_before_the_answer_is_no_failure(serve, monkeypatch):
+    service, running, gone = serve(), threading.Event(), threading.Event()
+    step = service.batcher._pool.step
+
+    def slow(frames):
+        running.set()
+        gone.wait(20)
+        return step(frames)
+
+    monkeypatch.setattr(service.batcher._pool, "step", slow)
+    with service.connect() as ws:
+        ws.send(bytes(16))
+        assert running.wait(20)
+        vanish(ws)
+        wait_until(lambda: not service.server.server_state.connections)
+        gone.set()
+    service.assert_empty()
+    wait_until(lambda: 'serve_closed_total{code="client"} 1.0' in service.get("/metrics")[1])
 
 
 def test_who_does_not_take_the_last_word_is_not_waited_for(serve, monkeypatch):
@@ -328,34 +347,6 @@ def test_what_a_client_and_an_operator_can_ask(serve):
         assert "serve_batch_streams_sum 1.0" in text
     service.server.config.app.state.loop.cancel()
     wait_until(lambda: service.get("/health")[0] == 503)
-
-
-def test_settings_come_from_the_command_line_then_the_environment(monkeypatch):
-    from examples.serve.settings import Settings
-
-    environment = {"SERVE_STREAMS": "5", "SERVE_IDLE": "2.5"}
-    assert Settings.read(environment, streams=7, steps=None) == Settings(streams=7, idle=2.5)
-    with pytest.raises(ValueError, match=r"SERVE_STREAMS must be a number, such as 256. Received: 'many'"):
-        Settings.read({"SERVE_STREAMS": "many"})
-    with pytest.raises(ValueError, match=r"`steps` must be at least 1, and finite. Received: 0"):
-        Settings.read({}, steps=0)
-    for idle in ("inf", "nan"):
-        with pytest.raises(ValueError, match=r"`idle` must be at least 0.001, and finite"):
-            Settings.read({"SERVE_IDLE": idle})
-    monkeypatch.setenv("SERVE_STEPS", "3")
-    from examples.serve.app import app
-
-    assert app.routes
-
-
-def test_models_that_cannot_stream_are_refused(tmp_path):
-    from examples.serve.settings import load_model
-
-    x = Input((None, D))
-    y = layers.LSTM(2)(x)
-    Model(x, [y, layers.Dense(3)(y)]).save(tmp_path / "two.keras")
-    with pytest.raises(ValueError, match=r"one output. Received: .*outputs \[\(None, 2\), \(None, 3\)\]"):
-        load_model(str(tmp_path / "two.keras"))
 
 
 def test_a_wrong_model_is_told_before_the_service_starts(tmp_path):
