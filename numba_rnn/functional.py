@@ -370,11 +370,11 @@ class Linear:
         self._prepared: dict[str, tuple[Backend, Any]] = {}
 
     def __getstate__(self) -> Any:
-        return self.kernel, self.bias  # packed and compiled again where it is wanted
-
-    def __setstate__(self, state: Any) -> None:
-        self.kernel, self.bias = state
-        self._prepared = {}
+        return None, {
+            "kernel": self.kernel,
+            "bias": self.bias,
+            "_prepared": {},
+        }  # packed and compiled again where it is wanted
 
     def __call__(self, x: Array) -> Array:
         """Along the last axis of x (..., D); returns (..., H).

@@ -328,6 +328,7 @@ def test_the_service_ends_and_says_so(serve):
         service.stop()
         assert ended(ws)[0] == 1012  # "service restart"
     service.assert_empty()
+    assert not [t for t in threading.enumerate() if t.name.startswith("batches")]
 
 
 # --- what is around it ----------------------------------------------------------------------------------------------

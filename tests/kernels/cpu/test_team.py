@@ -115,7 +115,13 @@ def test_many_python_threads_at_once(rng):
 
 
 SETTING = """
-import os, sys, threading, numpy as np
+import atexit, os, sys, threading
+def look():
+    if any(t.name.startswith("numba_rnn-") for t in threading.enumerate()):
+        os._exit(5)
+if "watched" in sys.argv:
+    atexit.register(look)  # before the team's own, so that it runs after
+import numpy as np
 from numba_rnn import config, functional
 from numba_rnn.cells import SIMPLE_RNN
 from numba_rnn.kernels.cpu import plan
@@ -183,7 +189,7 @@ def test_a_child_forked_while_a_team_is_started_starts_its_own():
 
 @pytest.mark.parametrize("last", ["functional.scan(cell, x)", "functional.scan(cell, x); import time; time.sleep(0.3)"])
 def test_a_process_ends_with_helpers_awake_or_asleep(last):
-    run_alone(last)
+    run_alone(last, "watched")
 
 
 def test_where_no_thread_can_be_started_the_caller_does_it_all(rng, monkeypatch):
