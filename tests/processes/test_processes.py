@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,12 @@ def test_a_worker_forked_while_a_layer_is_built(tmp_path: Path) -> None:
 def test_threads_under_numbas_workqueue(tmp_path: Path) -> None:
     """It aborts the process when two threads enter: no kernel may have numba's threads."""
     run(tmp_path, "threads", NUMBA_THREADING_LAYER="workqueue", NUMBA_NUM_THREADS="2")
+
+
+def test_no_kernel_asks_for_numbas_threads() -> None:
+    """Neither `workqueue`, which aborts when two threads enter, nor libgomp, which does not survive a fork, is ever started."""
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "numba_rnn").rglob("*.py")}
+    assert [str(path) for path, text in sources.items() if re.search(r"\b(prange|parallel)\b", text)] == []
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
