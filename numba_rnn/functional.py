@@ -22,20 +22,9 @@ from numba_rnn.kernels.backend import Backend, CellWeights, Recurrence, ScanOpti
 from numba_rnn.ops.activations import get_activation
 
 __all__ = [
-    "Cell",
-    "Linear",
-    "ScanOptions",
-    "bind",
-    "both_ways",
-    "gru",
-    "linear",
-    "lstm",
-    "prepare",
-    "recurrence_of",
-    "scan",
-    "simple_rnn",
-    "step_mask",
-]
+    "Cell", "Linear", "ScanOptions", "bind", "both_ways", "gru", "linear", "lstm", "prepare",
+    "recurrence_of", "scan", "simple_rnn", "step_mask",
+]  # fmt: skip
 
 
 class Cell:
@@ -251,7 +240,9 @@ def bind(
         if array is not None and not array.flags.carray:
             raise ValueError(f"`{name}` must be C-contiguous, aligned and writable: it is used where it lies.")
     backend, prepared = cell.prepared()
-    return backend.bind(prepared, x, mask, states, y, options)
+    run = backend.bind(prepared, x, mask, states, y, options)
+    vars(run)["holds"] = prepared, x, mask, states, y  # whose addresses are all that compiled code may have
+    return run
 
 
 def step_mask(mask: Any, B: int, T: int) -> Array:
@@ -371,6 +362,13 @@ class Linear:
         self.bias = np.zeros(sizes["H"], kernel.dtype) if bias is None else np.asarray(bias, kernel.dtype)
         check_shape("bias", self.bias, "H", H=sizes["H"])
         self._prepared: dict[str, tuple[Backend, Any]] = {}
+
+    def __getstate__(self) -> Any:
+        return None, {
+            "kernel": self.kernel,
+            "bias": self.bias,
+            "_prepared": {},
+        }  # packed and compiled again where it is wanted
 
     def __call__(self, x: Array) -> Array:
         """Along the last axis of x (..., D); returns (..., H), on the GPU where x is there.

@@ -1,5 +1,8 @@
 """Scans that are made again and again over arrays that stay."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -22,6 +25,8 @@ def cell_of(spec, rng, dtype="float32", D=5, H=20):
 @pytest.mark.parametrize("name", sorted(CELLS))
 def test_pieces_give_what_the_whole_gives(name, dtype, threads, rng, monkeypatch):
     monkeypatch.setattr("numba_rnn.config.settings.threads", threads)
+    # Bit for bit holds for the kernels; the reference keeps more digits of the states inside a call than between two.
+    monkeypatch.setattr("numba_rnn.config.settings.device", "auto")
     cell, S = cell_of(CELLS[name], rng, dtype), len(CELLS[name].states)
     for B, T in ((1, 1), (3, 2), (40, 3)):
         whole = rng.standard_normal((B, 4 * T, 5)).astype(dtype)
@@ -41,6 +46,22 @@ def test_pieces_give_what_the_whole_gives(name, dtype, threads, rng, monkeypatch
                     step()
                     np.testing.assert_array_equal(out, want[:, t : t + T] if out is y else want[:, t + T - 1])
                 np.testing.assert_array_equal(states, end)
+
+
+def test_what_is_bound_stays_as_long_as_the_call(rng, monkeypatch):
+    """Compiled code has addresses alone: nobody else needs to keep the arrays, or the cell with its weights."""
+    monkeypatch.setattr("numba_rnn.config.settings.device", "auto")
+    cell, arrays = cell_of(LSTM, rng), [np.ones((2, 1, 5), "f4"), np.zeros((2, 2, 20), "f4"), np.empty((2, 20), "f4")]
+    kept = [weakref.ref(one) for one in (*arrays, cell.prepared()[1])]
+    step = functional.bind(cell, *arrays)
+    del cell
+    arrays.clear()
+    gc.collect()
+    assert all(ref() is not None for ref in kept)
+    step()
+    del step
+    gc.collect()
+    assert all(ref() is None for ref in kept)
 
 
 def test_bound_on_the_reference(rng, monkeypatch):

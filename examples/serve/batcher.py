@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from examples.serve.metrics import Metrics
+from examples.serve.settings import frame_bytes
 
 __all__ = ["Batcher", "FullError"]
 
@@ -33,11 +34,13 @@ class Batcher:
         capacity: the most streams that may be open.
         frame: the shape of a frame.
         dtype: of its numbers.
+        frame_bytes: what they take.
     """
 
     def __init__(self, model: Any, capacity: int, metrics: Metrics | None = None) -> None:
         self.capacity = capacity
         self.frame, self.dtype = model.inputs[0].shape[2:], np.dtype(model.inputs[0].dtype)
+        self.frame_bytes = frame_bytes(model)
         self._pool = model.streams(capacity)
         self._metrics = metrics or Metrics()
         self._metrics.streams.set_function(self.__len__)
@@ -128,7 +131,10 @@ class Batcher:
         started = perf_counter()
         try:
             results = self._pool.step(group)
-        except (ValueError, IndexError) as error:  # a frame is at fault: nobody has gone on
+        except (
+            ValueError,
+            IndexError,
+        ) as error:  # a frame is at fault: nobody has gone on, or the pool will say who may not
             if len(group) == 1:
                 return dict.fromkeys(group, error)
             alone: dict[int, Any] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from time import perf_counter
@@ -44,24 +43,24 @@ class RefusedError(Exception):
         self.code, self.reason = code, reason
 
 
-def create_app(settings: Settings) -> Starlette:
-    """The service; its model is loaded and compiled when it starts."""
+def create_app(settings: Settings, model: Any = None) -> Starlette:
+    """The service; its model, unless it is given, is loaded when it starts, and compiled."""
     return Starlette(
         routes=[
             WebSocketRoute("/stream", stream),
-            Route("/model", model),
+            Route("/model", describe),
             Route("/health", health),
             Route("/metrics", metrics),
         ],
-        lifespan=lambda app: lifespan(app, settings),
+        lifespan=lambda app: lifespan(app, settings, model),
     )
 
 
 @asynccontextmanager
-async def lifespan(app: Starlette, settings: Settings) -> AsyncIterator[None]:
+async def lifespan(app: Starlette, settings: Settings, model: Any) -> AsyncIterator[None]:
     """Everything that lives as long as the service."""
     app.state.settings, app.state.metrics = settings, Metrics()
-    app.state.model = load_model(settings.model)
+    app.state.model = load_model(settings.model) if model is None else model
     batcher = app.state.batcher = Batcher(app.state.model, settings.streams, app.state.metrics)
     batcher.warm_up()
     loop = app.state.loop = asyncio.create_task(batcher.run())
@@ -132,7 +131,7 @@ def parse(message: Any, batcher: Batcher, steps: int) -> np.ndarray:
     data = message.get("bytes")
     if data is None:
         raise RefusedError(WRONG_KIND, "expected a binary message, received text")
-    size = batcher.dtype.itemsize * math.prod(batcher.frame)
+    size = batcher.frame_bytes
     if len(data) > steps * size:
         raise RefusedError(TOO_LARGE, f"expected at most {steps} frames, {steps * size} bytes; received {len(data)}")
     if not data or len(data) % size:
@@ -141,7 +140,7 @@ def parse(message: Any, batcher: Batcher, steps: int) -> np.ndarray:
     return np.frombuffer(data, batcher.dtype).reshape(shape)
 
 
-async def model(request: Request) -> Response:
+async def describe(request: Request) -> Response:
     """What a client has to know."""
     state = request.app.state
     return JSONResponse(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -12,7 +13,7 @@ import numpy as np
 import numba_rnn
 from numba_rnn import layers
 
-__all__ = ["DEMO", "Settings", "load_model"]
+__all__ = ["DEMO", "Settings", "frame_bytes", "load_model"]
 
 DEMO = "demo"
 
@@ -28,8 +29,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, least in (("streams", 1), ("steps", 1), ("idle", 0.001)):
-            if not getattr(self, name) >= least:
-                raise ValueError(f"`{name}` must be at least {least}. Received: {getattr(self, name)}.")
+            if not least <= getattr(self, name) < math.inf:
+                raise ValueError(f"`{name}` must be at least {least}, and finite. Received: {getattr(self, name)}.")
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ, **given: Any) -> Settings:
@@ -65,7 +66,14 @@ def load_model(path: str) -> Any:
             f"Expected: a model with one input of frames of a known size, and one output. Received: inputs "
             f"{[t.shape for t in model.inputs]}, outputs {[t.shape for t in model.outputs]}."
         )
+    model.stream()  # raises if it cannot
     return model
+
+
+def frame_bytes(model: Any) -> int:
+    """What a frame of the model takes in a message."""
+    taken = model.inputs[0]
+    return math.prod(taken.shape[2:]) * np.dtype(taken.dtype).itemsize
 
 
 def demo() -> Any:

@@ -10,7 +10,7 @@ from numba_rnn._typing import Array
 from numba_rnn.layers.weight import Weight
 from numba_rnn.ops.tree import flatten, map_structure
 
-__all__ = ["State", "carry_states", "kept_arrays", "make_states", "reset_states"]
+__all__ = ["State", "carry_states", "chosen_rows", "kept_arrays", "make_states", "reset_states"]
 
 
 class State(Weight):
@@ -55,5 +55,13 @@ def reset_states(states: Any, rows: Any = None) -> None:
     for state in flatten(states):
         value = np.zeros(state.shape, state.dtype) if rows is None else state.numpy()
         if rows is not None:
-            value[rows if isinstance(rows, slice) else np.asarray(rows)] = 0
+            value[chosen_rows(rows)] = 0
         state.assign(value)
+
+
+def chosen_rows(rows: Any) -> Any:
+    """What indexes these rows of a batch: a slice, or an array, of whole numbers also where there are none."""
+    if isinstance(rows, slice):
+        return rows
+    rows = np.asarray(rows)
+    return rows if rows.size else rows.astype(np.intp)

@@ -9,7 +9,7 @@ import numpy as np
 
 from numba_rnn import functional
 from numba_rnn._typing import Array
-from numba_rnn.errors import ShapeError
+from numba_rnn.errors import DTypeError, ShapeError
 from numba_rnn.layers.masks import get_mask, set_mask, without_mask
 from numba_rnn.layers.rnn import OPTIONS, RNN
 from numba_rnn.ops.tree import flatten, pack
@@ -49,14 +49,20 @@ class Recurrence:
 
         Raises:
             ShapeError: they are not.
+            DTypeError: one holds something else than numbers.
         """
         wanted = [a.shape for a in self.arrays()]
-        received = [np.shape(a) for a in arrays]
+        listed = isinstance(arrays, (list, tuple))
+        received = [np.shape(a) for a in arrays] if listed else type(arrays).__name__
         if received not in (wanted, wanted[: len(self.states)]):
             raise ShapeError(f"The state of layer '{name}' has other arrays. Expected: {wanted}. Received: {received}.")
+        for array in map(np.asarray, arrays):
+            if array.dtype.kind not in "biuf":
+                raise DTypeError(f"The state of layer '{name}' must be numbers. Received: dtype {array.dtype}.")
 
     def restore(self, arrays: Any) -> None:
         """Go on from `arrays`, or from states alone."""
+        self.reset()  # states alone come without a last output: whoever was here before leaves none
         self.begun[:] = True
         for own, array in zip(self.arrays(), arrays, strict=False):
             own[...] = array
@@ -74,7 +80,8 @@ class Recurrence:
             mask = get_mask(x)
         if self.fresh:
             self._begin(initial_state)
-        y = self._run(x) if mask is None else self._run_masked(without_mask(x), np.asarray(mask, np.bool_))
+        counts = None if mask is None else functional.step_mask(mask, *x.shape[:2])
+        y = self._run(x) if counts is None else self._run_masked(without_mask(x), counts)
         layer = self.layer
         if mask is not None and layer.supports_masking and layer.return_sequences:
             y = set_mask(y, mask)
@@ -152,6 +159,7 @@ class _KernelRecurrence(Recurrence):
         ready = self._bound.get(T)
         own, y, run = self._bind(cell, x) if ready is None else ready
         if x is not own:
+            self._check_size(x, own)
             own[...] = x
         run()
         if self.fresh:
@@ -177,10 +185,19 @@ class _KernelRecurrence(Recurrence):
             if ready is not None and self._prepared() is self._cell:
                 own, y, run = ready
                 if x is not own:
+                    if x.shape != own.shape:
+                        self._check_size(x, own)
                     own[...] = x
                 run()
                 return y
         return super().__call__(x, initial_state, mask, training)
+
+    def _check_size(self, x: Any, own: Array) -> None:
+        if x.shape != own.shape:  # NumPy would spread a single feature over all
+            raise ShapeError(
+                f"Layer '{self.layer.name}' ({type(self.layer).__name__}): `x` has the wrong shape. Expected: {own.shape}. "
+                f"Received: {x.shape}."
+            )
 
     def arrays(self) -> list[Array]:
         """The states, of which h is what these cells give, and which rows have begun."""

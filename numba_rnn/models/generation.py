@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from numba_rnn._typing import Array
+from numba_rnn.ops.tree import flatten
 
 __all__ = ["CHOICES", "generate"]
 
@@ -24,8 +25,9 @@ def _sample(y: Array, temperature: float, rng: np.random.Generator) -> Array:
             "Classes are drawn from probabilities, which are not negative. Received: negative outputs. End the model with a "
             "softmax, or pass a `choose` of your own."
         )
-    with np.errstate(divide="ignore"):
-        scaled = np.log(y.astype(np.float64)) / temperature
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        scaled = np.log(y.astype(np.float64))
+        scaled = (scaled - scaled.max(-1, keepdims=True)) / temperature  # the likeliest class's is 0 at any temperature
     # The largest of the logarithms plus Gumbel noise falls on each class as often as its share says.
     return (scaled + rng.gumbel(size=y.shape)).argmax(-1)
 
@@ -49,8 +51,8 @@ def generate(
         raise ValueError(f"`steps` must be a whole number, at least 1. Received: {steps!r}.")
     if not callable(choose) and choose not in CHOICES:
         raise ValueError(f"`choose` is {', '.join(map(repr, CHOICES))}, or a function. Received: {choose!r}.")
-    if not temperature > 0:
-        raise ValueError(f"`temperature` must be above 0. Received: {temperature!r}.")
+    if not 0 < temperature < np.inf:
+        raise ValueError(f"`temperature` must be above 0, and finite. Received: {temperature!r}.")
     rng = np.random.default_rng(seed)
     picks = choose if callable(choose) else lambda y: CHOICES[choose](y, temperature, rng)
     made: list[Array] = []
@@ -60,7 +62,11 @@ def generate(
         y = session.step(frame)
         if isinstance(y, np.ndarray) and not callable(choose) and y.ndim == 3:
             y = y[:, -1]  # a prompt of several steps: the last one's output is what comes next
-        choice = np.asarray(picks(y))
+        if not callable(choose) and not isinstance(y, np.ndarray):
+            raise ValueError(
+                f"`choose={choose!r}` takes a model with one output. Received: {len(flatten(y))} of them. Pass a function of these."
+            )
+        choice = np.array(picks(y))  # a copy: the next step writes where these outputs are
         if choice.shape[:1] != (session.batch,):
             raise ValueError(
                 f"`choose` must return a choice for each row. Expected: {session.batch} of them. Received: shape {choice.shape}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from numba_rnn.layers.calling import in_training, signature_of
 from numba_rnn.ops.symbolic import Node, Operation, SymbolicTensor
 from numba_rnn.ops.tree import flatten, map_structure
 
-__all__ = ["Graph", "Slot", "Step", "needed", "trace"]
+__all__ = ["Graph", "Slot", "Step", "needed", "trace", "trains_unasked"]
 
 
 class Slot(int):
@@ -74,10 +74,21 @@ class Graph:
             for call in calls:
                 x = call(x)
             return [x]
+        values = self.begin(inputs)
+        self.advance(values, zip(self.steps, calls, strict=True))
+        return [values[slot] for slot in self.outputs]
+
+    def begin(self, inputs: list[Any]) -> list[Any]:
+        """The values of all slots before the first step."""
         values: list[Any] = [None] * self._size
         for place, x in zip(self.inputs, inputs, strict=True):
             values[place] = x
-        for step, call in zip(self.steps, calls, strict=True):
+        return values
+
+    @staticmethod
+    def advance(values: list[Any], steps: Iterable[tuple[Step, Callable[..., Any]]]) -> None:
+        """Make some steps on these values, each with what is called for it: its operation, or something in its place."""
+        for step, call in steps:
             if step.source >= 0:
                 result = call(values[step.source])
             else:
@@ -90,7 +101,6 @@ class Graph:
             else:
                 for slot, value in zip(step.targets, flatten(result), strict=True):
                     values[slot] = value
-        return [values[slot] for slot in self.outputs]
 
 
 def _step(node: Node, slots: dict[int, Slot]) -> Step:
@@ -99,7 +109,7 @@ def _step(node: Node, slots: dict[int, Slot]) -> Step:
 
     args, kwargs = map_structure(slot_of, [list(node.args), node.kwargs])
     # Without these a call means the same, and may take the short way.
-    nothing = (None,) if _trains_unasked(node.operation) else (None, False)
+    nothing = (None,) if trains_unasked(node.operation) else (None, False)
     kwargs = {
         k: v for k, v in kwargs.items() if k not in {"mask", "training"} or isinstance(v, Slot) or v not in nothing
     }
@@ -109,7 +119,8 @@ def _step(node: Node, slots: dict[int, Slot]) -> Step:
     return Step(node.operation, args[0] if alone else -1, args, kwargs, targets[0] if single else -1, targets)
 
 
-def _trains_unasked(operation: Any) -> bool:
+def trains_unasked(operation: Any) -> bool:
+    """Whether a call that says nothing of `training` means true."""
     parameter = signature_of(type(operation).call).parameters.get("training") if hasattr(operation, "call") else None
     return parameter is not None and parameter.default is True
 

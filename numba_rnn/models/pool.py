@@ -32,9 +32,9 @@ class StreamPool:
         if isinstance(capacity, bool) or not isinstance(capacity, (int, np.integer)) or capacity < 1:
             raise ValueError(f"`capacity` must be a whole number of streams, at least 1. Received: {capacity!r}.")
         self.capacity = int(capacity)
-        self._model = model
         self._tried: dict[int, Any] = {}
         first = Session(model, 1, tried=self._tried)
+        self._graph = first.graph
         if len(model.inputs) != 1:
             raise ValueError(
                 f"Streams have one input. Model '{model.name}' has {len(model.inputs)}: use `model.stream` for each."
@@ -51,6 +51,13 @@ class StreamPool:
         self._sessions: dict[int, Session] = {}
         self._inside: dict[int, list[int]] = {}  # by the size of the session: the rows that it has
         self._where: dict[int, int] = {}  # row -> the size of the session that has it
+        self._broken: set[int] = set()  # rows whose last step broke off half-way
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "A pool is neither pickled nor copied: it is bound to memory of this process. Take the model and each stream's "
+            "`pool.state(stream)`; `restore` in another pool goes on from there."
+        )
 
     def __len__(self) -> int:
         """How many streams are open."""
@@ -97,8 +104,10 @@ class StreamPool:
 
         Raises:
             KeyError: no such stream is open.
+            RuntimeError: its last step broke off half-way.
         """
         row = self._row(stream)
+        self._check_whole([row], [stream])
         self._settle([row])
         return {name: [a[row : row + 1].copy() for a in arrays] for name, arrays in self._kept.items()}
 
@@ -108,13 +117,14 @@ class StreamPool:
         Raises:
             KeyError: no such stream is open.
             ValueError: the state is of another model.
-            ShapeError: it has other arrays.
+            ShapeError, DTypeError: it has other arrays.
         """
         row = self._row(stream)
         session = self._session(1)
         self._settle([*self._inside.get(1, []), row])
         session.restore(state)
-        self._inside[1], self._where[row] = [row], 1
+        self._where[row], self._inside[1] = 1, [row]
+        self._broken.discard(row)
 
     def step(self, frames: Mapping[Any, Any]) -> dict[Any, Any]:
         """Run these streams on, all in one batch.
@@ -129,15 +139,23 @@ class StreamPool:
         Raises:
             KeyError: no such stream is open; nobody has gone on.
             ShapeError: a frame does not fit, or they have different numbers of steps; nobody has gone on.
+            RuntimeError: a stream's last step broke off half-way, by an error: `reset`, `restore` or `close` it.
         """
         if not frames:
             return {}
         rows = [self._row(stream) for stream in frames]
+        if self._broken:
+            self._check_whole(rows, frames)
         x = self._batch(list(frames.values()), list(frames))
         session = self._session(len(rows))
         if self._inside.get(len(rows)) != rows:
             self._gather(session, rows)
-        outputs = session.step(x)
+        try:
+            outputs = session.step(x)
+        except BaseException:
+            if session.is_broken:
+                self._give_up(session)
+            raise
         if type(outputs) is np.ndarray:
             return dict(zip(frames, outputs.copy(), strict=True))
         whole = map_structure(np.array, outputs)
@@ -148,6 +166,22 @@ class StreamPool:
         if row is None:
             raise KeyError(f"No stream {stream!r} is open.")
         return row
+
+    def _check_whole(self, rows: list[int], streams: Iterable[Any]) -> None:
+        for row, stream in zip(rows, streams, strict=True):
+            if row in self._broken:
+                raise RuntimeError(
+                    f"The last step of stream {stream!r} broke off half-way. Expected: `reset` or `close` it, or `restore` a state "
+                    "from before."
+                )
+
+    def _give_up(self, session: Session) -> None:
+        """Take a session from those that it has, whose step broke off."""
+        rows = self._inside.pop(session.batch)
+        self._broken.update(rows)
+        for row in rows:
+            del self._where[row]
+        session.reset()
 
     def _batch(self, frames: list[Any], names: list[Any]) -> Array:
         """The frames as one array (B, D) or (B, T, D)."""
@@ -172,7 +206,7 @@ class StreamPool:
         """The session for a batch of this size, the last one used last."""
         session = self._sessions.pop(size, None)
         if session is None:
-            session = Session(self._model, size, tried=self._tried)
+            session = Session(self._graph, size, tried=self._tried)
             if len(self._sessions) >= SESSIONS:
                 oldest = next(iter(self._sessions))
                 self._settle(self._inside.get(oldest, []))
@@ -188,20 +222,23 @@ class StreamPool:
             for own, kept in zip(r.arrays(), self._kept[name], strict=True):
                 np.take(kept, rows, axis=0, out=own)
             r.fresh = not bool(r.begun.all())
-        self._inside[size] = rows
         self._where.update(dict.fromkeys(rows, size))
+        self._inside[size] = rows
 
     def _settle(self, rows: Iterable[int]) -> None:
         """Take the states of these rows, and of those that are with them, out of the sessions that have them."""
         for size in {self._where[row] for row in rows if row in self._where}:
-            inside = self._inside.pop(size)
-            for name, r in self._sessions[size].recurrences.items():
-                for own, kept in zip(r.arrays(), self._kept[name], strict=True):
-                    kept[inside] = own
-            for row in inside:
-                del self._where[row]
+            inside = self._inside.get(size)
+            if inside:
+                for name, r in self._sessions[size].recurrences.items():
+                    for own, kept in zip(r.arrays(), self._kept[name], strict=True):
+                        kept[inside] = own
+                del self._inside[size]  # now that all is taken out: an error before leaves it there
+                for row in inside:
+                    del self._where[row]
 
     def _zero(self, row: int) -> None:
+        self._broken.discard(row)
         for arrays in self._kept.values():
             for array in arrays:
                 array[row] = 0

@@ -9,6 +9,7 @@ import numpy as np
 
 from numba_rnn._typing import Array
 from numba_rnn.errors import DTypeError, ShapeError
+from numba_rnn.layers.state import chosen_rows
 from numba_rnn.layers.streaming import Recurrence
 from numba_rnn.models.generation import generate
 from numba_rnn.models.streaming import ALONG, FIXED, Program, cast
@@ -16,6 +17,11 @@ from numba_rnn.ops.symbolic import SymbolicTensor
 from numba_rnn.ops.tree import flatten, pack
 
 __all__ = ["Session"]
+
+BROKEN = (
+    "The session's last step broke off half-way, or another thread is in the middle of one. Expected: one thread at a time, and "
+    "after an error `reset()`, or `restore` of a state from before."
+)
 
 
 class Session:
@@ -25,6 +31,9 @@ class Session:
 
     Attributes:
         batch: B, sequences that run side by side.
+        graph: what runs; what is later added to a `Sequential` is not in it.
+        is_broken: whether a step broke off half-way, after which some layers have had it and others have not: `reset` the session,
+            or `restore` a state.
     """
 
     def __init__(
@@ -32,8 +41,8 @@ class Session:
     ) -> None:
         if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)) or batch < 1:
             raise ValueError(f"`batch` must be a whole number of sequences, at least 1. Received: {batch!r}.")
-        graph = _graph_of(model)
-        self.batch = int(batch)
+        graph = self.graph = _graph_of(model)
+        self.batch, self.is_broken = int(batch), False
         self._model, self._symbols = model, graph.inputs
         fixed = self._fixed(given or {})
         kinds = [ALONG if value is None else FIXED for value in fixed]
@@ -51,11 +60,21 @@ class Session:
         self._places = [n for n, kind in enumerate(kinds) if kind is ALONG]
         only = self._symbols[0]
         is_chain = self._program.is_chain and None not in only.shape[2:]
-        self._chain = self._program.calls if is_chain else []
+        self._is_short = is_chain
+        self._first, self._rest = ([call for _, call in part] for part in (self._program.first, self._program.rest))
         self._frame, self._dtype = (self.batch, *only.shape[2:]), np.dtype(only.dtype)
         self._own = np.zeros((self.batch, 1, *only.shape[2:]), only.dtype) if is_chain else np.empty(0)
         self._own_frame = self._own[:, 0] if is_chain else self._own
         self._squeezed = [kind is ALONG for kind in self._program.kinds]
+        last = graph.outputs[0]
+        shape = self._frame_of(last, self._squeezed[0]) if len(graph.outputs) == 1 else None
+        self._place = shape, np.dtype(last.dtype)  # what `out` mostly is
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "A session is neither pickled nor copied: it is bound to memory of this process. Take the model and `session.state`; "
+            "`model.stream(batch)`, then `restore(state)`, goes on from there."
+        )
 
     def step(self, x: Any, out: Any = None) -> Any:
         """Run on over the next step or chunk.
@@ -66,32 +85,45 @@ class Session:
             out: arrays that get the outputs, in their structure. Without it a recurrent layer's output lies in an array of the
                 session's, which the next step overwrites: copy what is to stay.
 
+        What is wrong with `x` or `out`, a token that an `Embedding` does not have too, is said before any sequence has gone on.
+
         Returns:
             The model's outputs: those with steps (B, ...) for a frame and (B, T, ...) for a chunk, the others as if the sequences
             ended here.
 
         Raises:
             ShapeError: an input, or `out`, has the wrong shape.
-            DTypeError: an input that is no numbers.
+            DTypeError: an input that is no numbers; `out` is of a kind that cannot hold the outputs.
             ValueError: an input is missing, or not one of the model's.
+            RuntimeError: the session `is_broken`, or another thread is in the middle of a step.
         """
-        if self._chain and type(x) is np.ndarray and x.shape == self._frame and x.dtype is self._dtype:
+        if self.is_broken:
+            raise RuntimeError(BROKEN)
+        if self._is_short and type(x) is np.ndarray and x.shape == self._frame and x.dtype is self._dtype:
+            if out is not None:
+                self._check_out(out, None)
             self._own_frame[...] = x  # the short way, for what mostly comes
             y = self._own
-            for call in self._chain:
+            for call in self._first:
                 y = call(y)
-            if self._squeezed[0]:
-                y = y[:, 0]
-            return y if out is None else _into(out, y)
+            self.is_broken = True  # unless all of the rest is done
+            for call in self._rest:
+                y = call(y)
+            self.is_broken = False
+            y = y[:, 0] if self._squeezed[0] else y
+            return y if out is None else _fill(out, [y])
         inputs, is_frame = self._taken(x)
-        outputs = self._program.run(inputs)
+        if out is not None:
+            self._check_out(out, None if is_frame else inputs[self._places[0]].shape[1])
+        values = self._program.begin(inputs)
+        self.is_broken = True
+        outputs = self._program.finish(values)
+        self.is_broken = False
         if is_frame:
             outputs = [y[:, 0] if along else y for y, along in zip(outputs, self._squeezed, strict=True)]
         if out is None:
             return outputs[0] if isinstance(self._structure, SymbolicTensor) else pack(self._structure, outputs)
-        for target, y in zip(flatten(out), outputs, strict=True):
-            _into(target, y)
-        return out
+        return _fill(out, outputs)
 
     def generate(
         self,
@@ -140,7 +172,13 @@ class Session:
 
     @property
     def state(self) -> dict[str, list[Array]]:
-        """A copy of all that the session knows of its sequences, by layer: to keep, pickle, and `restore`."""
+        """A copy of all that the session knows of its sequences, by layer: to keep, pickle, and `restore`.
+
+        Raises:
+            RuntimeError: the session `is_broken`.
+        """
+        if self.is_broken:
+            raise RuntimeError(BROKEN)
         return {name: [a.copy() for a in r.arrays()] for name, r in self.recurrences.items()}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -150,18 +188,19 @@ class Session:
 
         Raises:
             ValueError: it names other layers.
-            ShapeError: it has other arrays. Either leaves the session as it was.
+            ShapeError, DTypeError: it has other arrays. Whichever it is, the session is as it was.
         """
         recurrences = self.recurrences
-        if state.keys() != recurrences.keys():
+        if not isinstance(state, dict) or state.keys() != recurrences.keys():
+            received = ", ".join(map(str, state)) if isinstance(state, dict) else type(state).__name__
             raise ValueError(
-                f"The state is of another model. Expected: the layers {', '.join(recurrences)}. Received: "
-                f"{', '.join(map(str, state))}."
+                f"The state is of another model. Expected: the layers {', '.join(recurrences)}. Received: {received}."
             )
         for name, r in recurrences.items():
             r.check(name, state[name])
         for name, r in recurrences.items():
             r.restore(state[name])
+        self.is_broken = False
 
     def reset(self, rows: Any = None) -> None:
         """Put the sequences in these rows of the batch, or all, at their beginning.
@@ -169,10 +208,12 @@ class Session:
         Raises:
             IndexError: there is no such row.
         """
-        chosen = slice(None) if rows is None else rows if isinstance(rows, slice) else np.asarray(rows)
+        chosen = slice(None) if rows is None else chosen_rows(rows)
         np.empty(self.batch)[chosen]  # before anything is changed
         for r in self.recurrences.values():
             r.reset(chosen)
+        if rows is None:
+            self.is_broken = False
 
     def _fixed(self, given: dict[str, Any]) -> list[Any]:
         names = [t.name for t in self._symbols]
@@ -184,11 +225,11 @@ class Session:
         for symbol in self._symbols:
             value = given.get(symbol.name)
             if value is not None:
-                value = np.asarray(value)
-                if value.ndim != symbol.ndim or len(value) != self.batch:
+                value = np.array(value)  # of which the session's sequences begin also after a `reset`
+                wanted = self.batch, *symbol.shape[1:]
+                if not _fits(value.shape, wanted):
                     raise ShapeError(
-                        f"The given input '{symbol.name}' has the wrong shape. Expected: {(self.batch, *symbol.shape[1:])}. "
-                        f"Received: {value.shape}."
+                        f"The given input '{symbol.name}' has the wrong shape. Expected: {wanted}. Received: {value.shape}."
                     )
                 value = cast(value, symbol)
             fixed.append(value)
@@ -196,7 +237,9 @@ class Session:
 
     def _taken(self, x: Any) -> tuple[list[Any], bool]:
         """The model's inputs for a piece, and whether it is a frame."""
-        if len(self._along) == 1 and not isinstance(x, (dict, list)):
+        # A list is one of inputs, or nested lists of numbers.
+        listed = isinstance(x, dict) or (isinstance(x, list) and len(x) == 1 and isinstance(x[0], np.ndarray))
+        if len(self._along) == 1 and not listed:
             piece, is_frame = self._piece(x, self._along[0])
             if len(self._symbols) == 1:
                 return [piece], is_frame
@@ -243,12 +286,39 @@ class Session:
             x = x.astype(symbol.dtype)
         return (x[:, None] if is_frame else x).copy(), is_frame  # the session may keep it, and write into it
 
+    def _frame_of(self, symbol: SymbolicTensor, along: bool) -> tuple[int | None, ...]:
+        """The shape of an output for a frame."""
+        return self.batch, *symbol.shape[2 if along else 1 :]
 
-def _into(out: Any, y: Array) -> Any:
-    if type(out) is not np.ndarray or out.shape != y.shape:
-        raise ShapeError(f"`out` has the wrong shape. Expected: an array {y.shape}. Received: {np.shape(out)}.")
-    out[...] = y
+    def _check_out(self, out: Any, steps: int | None) -> None:
+        """See that the outputs of so many steps, or of a frame, can be put there."""
+        if steps is None and type(out) is np.ndarray and (out.shape, out.dtype) == self._place and out.flags.writeable:
+            return
+        symbols, targets = self.graph.outputs, flatten(out)
+        if len(targets) != len(symbols):
+            raise ShapeError(f"`out` must be {len(symbols)} arrays, one an output. Received: {len(targets)}.")
+        for target, symbol, along in zip(targets, symbols, self._squeezed, strict=True):
+            shape = self._frame_of(symbol, along)
+            if along and steps is not None:
+                shape = self.batch, steps, *shape[1:]
+            if not isinstance(target, np.ndarray) or not _fits(target.shape, shape):
+                raise ShapeError(
+                    f"`out` has the wrong shape. Expected: an array {shape}. Received: {np.shape(target)}."
+                )
+            if not np.can_cast(symbol.dtype, target.dtype, "same_kind"):
+                raise DTypeError(f"`out` must be an array of {symbol.dtype}. Received: {target.dtype}.")
+            if not target.flags.writeable:
+                raise ValueError("`out` cannot be written to: it is a read-only array.")
+
+
+def _fill(out: Any, outputs: list[Any]) -> Any:
+    for target, y in zip([out] if type(out) is np.ndarray else flatten(out), outputs, strict=True):
+        target[...] = y
     return out
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(wanted) and all(m in (None, n) for n, m in zip(shape, wanted, strict=True))
 
 
 def _graph_of(model: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,56 @@ def test_the_fault_of_one_frame_is_not_the_others():
     want = model.predict(np.array([[1], [2]], "int32"), verbose=0)
     np.testing.assert_allclose([a, b], want, atol=1e-6)
     assert sizes == [3, 1, 1, 1]
+
+
+def test_who_goes_while_waiting_takes_nobody_along():
+    model, x, released = make(), np.ones(D, "float32"), threading.Event()
+
+    async def work(batcher):
+        step = batcher._pool.step
+
+        def slow(frames):
+            released.wait()
+            return step(frames)
+
+        batcher._pool.step = slow
+        first = asyncio.create_task(once(batcher, x))
+        await asyncio.sleep(0)
+        while batcher._waiting:  # until it runs
+            await asyncio.sleep(0.001)
+        gone, other = (asyncio.create_task(once(batcher, x)) for _ in range(2))
+        while len(batcher._waiting) < 2:
+            await asyncio.sleep(0.001)
+        gone.cancel()
+        await asyncio.sleep(0)
+        released.set()
+        return await asyncio.gather(first, gone, other, return_exceptions=True)
+
+    (a, gone, b), _ = batches(work, model)
+    assert isinstance(gone, asyncio.CancelledError)
+    for have in (a, b):
+        np.testing.assert_allclose(have, model.predict(x[None, None], verbose=0)[0], atol=1e-6)
+
+
+class Picky(layers.Layer):
+    """Refuses NaN, when a layer before it has gone on already."""
+
+    def call(self, x):
+        if np.isnan(x).any():
+            raise ValueError("NaN")
+        return x
+
+
+def test_a_fault_half_way_through_the_model_gives_nobody_a_wrong_answer(rng):
+    model = Sequential([Input((None, D)), layers.LSTM(5, return_sequences=True), Picky(), layers.GRU(3)])
+    x = rng.standard_normal((3, D)).astype("float32")
+    x[1, 0] = np.nan
+
+    async def work(batcher):
+        return await asyncio.gather(*(once(batcher, one) for one in x), return_exceptions=True)
+
+    told, _ = batches(work, model)
+    assert all(isinstance(error, RuntimeError) for error in told), told
 
 
 def test_a_failure_is_told_and_the_loop_goes_on():

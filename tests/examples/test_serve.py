@@ -176,6 +176,17 @@ def test_what_does_not_fit_ends_the_connection(serve, message, code, reason):
     wait_until(lambda: f'serve_closed_total{{code="{code}"}} 1.0' in service.get("/metrics")[1])
 
 
+def test_a_message_far_too_large_is_not_even_kept(serve):
+    """The service itself never sees it: 256 clients must not make it hold 16 MiB each, which is what servers take unasked."""
+    service = serve()
+    with service.connect() as ws:
+        ws.send(bytes(1 << 20))
+        code, reason = ended(ws)
+    assert code == 1009
+    assert "2048" in reason
+    wait_until(lambda: 'serve_closed_total{code="client"} 1.0' in service.get("/metrics")[1])
+
+
 def test_what_the_model_refuses_ends_the_connection(serve):
     service = serve(Sequential([Input((None,), dtype="int32"), layers.Embedding(9, D), layers.LSTM(3)]))
     with service.connect() as ws:
@@ -257,11 +268,12 @@ def test_clients_that_vanish_leave_nothing(serve):
         for _ in range(times):
             with ExitStack() as stack:
                 clients = [stack.enter_context(service.connect()) for _ in range(6)]
-                for ws in clients[:5]:
-                    ws.send(bytes(16 * STEPS))
-                clients[0].recv(timeout=20)
-                clients[1].send(bytes(5))
-                clients[2].send(bytes(16 * (STEPS + 1)))
+                with suppress(ConnectionClosed):  # on a slow machine they may have been idle by now
+                    for ws in clients[:5]:
+                        ws.send(bytes(16 * STEPS))
+                    clients[0].recv(timeout=20)
+                    clients[1].send(bytes(5))
+                    clients[2].send(bytes(16 * (STEPS + 1)))
                 for ws in clients[:5]:
                     vanish(ws)
                 ended(clients[5])  # which was idle
@@ -274,6 +286,40 @@ def test_clients_that_vanish_leave_nothing(serve):
     assert come_and_go(4) <= before + 4  # of 24 clients: one may be on its way out
 
 
+def test_who_vanishes_before_the_answer_is_no_failure(serve, monkeypatch):
+    service, running, gone = serve(), threading.Event(), threading.Event()
+    step = service.batcher._pool.step
+
+    def slow(frames):
+        running.set()
+        gone.wait(20)
+        return step(frames)
+
+    monkeypatch.setattr(service.batcher._pool, "step", slow)
+    with service.connect() as ws:
+        ws.send(bytes(16))
+        assert running.wait(20)
+        vanish(ws)
+        wait_until(lambda: not service.server.server_state.connections)
+        gone.set()
+    service.assert_empty()
+    wait_until(lambda: 'serve_closed_total{code="client"} 1.0' in service.get("/metrics")[1])
+
+
+def test_who_does_not_take_the_last_word_is_not_waited_for(serve, monkeypatch):
+    from starlette.websockets import WebSocket
+
+    async def never(*_):
+        await asyncio.sleep(3600)
+
+    service = serve()
+    monkeypatch.setattr("examples.serve.service.GOODBYE", 0.05)
+    monkeypatch.setattr(WebSocket, "close", never)
+    with service.connect() as ws:
+        ws.send("text")
+        service.assert_empty()
+
+
 def test_the_service_ends_and_says_so(serve):
     service = serve()
     with service.connect() as ws:
@@ -282,6 +328,7 @@ def test_the_service_ends_and_says_so(serve):
         service.stop()
         assert ended(ws)[0] == 1012  # "service restart"
     service.assert_empty()
+    assert not [t for t in threading.enumerate() if t.name.startswith("batches")]
 
 
 # --- what is around it ----------------------------------------------------------------------------------------------
@@ -303,29 +350,23 @@ def test_what_a_client_and_an_operator_can_ask(serve):
     wait_until(lambda: service.get("/health")[0] == 503)
 
 
-def test_settings_come_from_the_command_line_then_the_environment(monkeypatch):
-    from examples.serve.settings import Settings
+def test_a_wrong_model_is_told_before_the_service_starts(tmp_path):
+    from click.testing import CliRunner
 
-    environment = {"SERVE_STREAMS": "5", "SERVE_IDLE": "2.5"}
-    assert Settings.read(environment, streams=7, steps=None) == Settings(streams=7, idle=2.5)
-    with pytest.raises(ValueError, match=r"SERVE_STREAMS must be a number, such as 256. Received: 'many'"):
-        Settings.read({"SERVE_STREAMS": "many"})
-    with pytest.raises(ValueError, match=r"`steps` must be at least 1. Received: 0"):
-        Settings.read({}, steps=0)
-    monkeypatch.setenv("SERVE_STEPS", "3")
-    from examples.serve.app import app
-
-    assert app.routes
-
-
-def test_models_that_cannot_stream_are_refused(tmp_path):
-    from examples.serve.settings import load_model
+    from examples.serve.__main__ import main
 
     x = Input((None, D))
-    y = layers.LSTM(2)(x)
-    Model(x, [y, layers.Dense(3)(y)]).save(tmp_path / "two.keras")
-    with pytest.raises(ValueError, match=r"one output. Received: .*outputs \[\(None, 2\), \(None, 3\)\]"):
-        load_model(str(tmp_path / "two.keras"))
+    Model(x, layers.Bidirectional(layers.LSTM(2))(x)).save(tmp_path / "both.keras")
+    for name, message in (("none.keras", "none.keras"), ("both.keras", "needs the whole sequence")):
+        result = CliRunner().invoke(main, [str(tmp_path / name), "--port", "0"])
+        assert result.exit_code == 2
+        assert message in result.output
+
+
+def test_a_year_without_a_word(serve):
+    with serve(idle=3e7).connect() as ws:
+        ws.send(bytes(16))
+        assert len(ws.recv(timeout=20)) == 12
 
 
 def test_the_load_test_starts_and_ends_a_service_of_its_own(monkeypatch):

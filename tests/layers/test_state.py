@@ -53,6 +53,15 @@ def test_rows_are_reset_alone(name: str, rows: Any, x: Any) -> None:
     np.testing.assert_array_equal(y[[1, 3]], second[[1, 3]])
 
 
+def test_no_row_may_be_reset(x: Any) -> None:
+    layer = layers.GRU(H, stateful=True)
+    first, second = layer(x), layer(x)
+    layer.reset_state()
+    np.testing.assert_array_equal(layer(x), first)
+    layer.reset_state(rows=[])
+    np.testing.assert_array_equal(layer(x), second)
+
+
 @pytest.mark.parametrize("row", [7, [0, -5]])
 def test_there_is_no_such_row(row: Any, x: Any) -> None:
     layer = layers.LSTM(H, stateful=True)

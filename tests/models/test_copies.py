@@ -276,6 +276,28 @@ def test_prepared_cells_are_data_too(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(functional.scan(pickle.loads(pickle.dumps(cell)), x)[0], want)
 
 
+@pytest.mark.parametrize("weights", [None, "int8"])
+def test_prepared_products_are_data_too(
+    weights: str | None, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "device", "cpu")
+    linear = functional.Linear(rng.normal(size=(16, 5)).astype("float32"), rng.normal(size=5), weights)
+    x = rng.normal(size=(2, 16)).astype("float32")
+    want = linear(x)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(linear))(x), want)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "make", [lambda model: model.stream(2), lambda model: model.streams(2)], ids=["session", "pool"]
+)
+def test_what_runs_is_not_copied_but_its_state(make: Any, way: str) -> None:
+    """A copy of a kept call would go on writing into the memory of the first."""
+    running = make(filled(Sequential([Input((None, 4)), layers.LSTM(5)])))
+    with pytest.raises(TypeError, match=r"neither pickled nor copied.*state.*`restore"):
+        WAYS[way](running)
+
+
 def test_another_process_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a user's class has made no graph yet."""
     here = Path(__file__)

@@ -89,6 +89,23 @@ def test_functions_of_ones_own(rng):
     assert [f.shape for f in fed] == [(B,)] * 3
 
 
+def test_outputs_that_are_fed_back_as_they_are(rng):
+    """They lie in the session's own array, which the next step writes over."""
+    model = Sequential([Input((None, 4)), layers.LSTM(4)])
+    start = rng.standard_normal((B, 4)).astype("float32")
+    want, x, session = [], start, model.stream(B)
+    for _ in range(4):
+        x = session.step(x).copy()
+        want.append(x)
+    np.testing.assert_array_equal(model.stream(B).generate(start, 4, lambda y: y), np.stack(want, 1))
+
+
+def test_the_coldest_sample_is_the_greedy_one(words):
+    start = np.arange(B)
+    want = words.stream(B).generate(start, 9)
+    np.testing.assert_array_equal(words.stream(B).generate(start, 9, "sample", temperature=1e-320, seed=0), want)
+
+
 def test_arguments_that_make_no_sense(words):
     session = words.stream(B)
     start = np.arange(B)
@@ -96,10 +113,15 @@ def test_arguments_that_make_no_sense(words):
         ({"steps": 0}, "`steps` must be"),
         ({"steps": 2, "choose": "best"}, "`choose` is 'greedy', 'sample'"),
         ({"steps": 2, "temperature": 0}, "`temperature` must be above 0"),
+        ({"steps": 2, "temperature": np.inf}, "`temperature` must be above 0, and finite"),
         ({"steps": 2, "choose": lambda y: y[:1, 0, 0] if y.ndim == 3 else y[:1, 0]}, "a choice for each row"),
     ]:
         with pytest.raises(ValueError, match=message):
             session.generate(start, **arguments)
     logits = Sequential([Input((None,)), layers.Embedding(V, 5), layers.GRU(4), layers.Dense(V)])
+    x = Input((None, 4))
+    several = Model(x, [layers.GRU(2)(x), layers.LSTM(2)(x)])
+    with pytest.raises(ValueError, match=r"a model with one output. Received: 2.*Pass a function"):
+        several.stream().generate(np.ones((1, 4)), 2)
     with pytest.raises(ValueError, match="drawn from probabilities"):
         logits.stream(B).generate(start, 5, "sample")

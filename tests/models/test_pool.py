@@ -91,6 +91,31 @@ def test_states_go_from_stream_to_session_and_back(rng):
             np.testing.assert_array_equal(now, then)
 
 
+def test_what_is_added_to_a_model_is_not_in_its_pools(rng):
+    model = Sequential([Input((None, D)), layers.LSTM(6)])
+    pool, x = model.streams(2), rng.standard_normal(D).astype("float32")
+    a, b = pool.open(), pool.open()
+    want = pool.step({a: x})[a]
+    model.add(layers.Dense(3))
+    pool.reset(a)
+    for y in pool.step({a: x, b: x}).values():  # by a session that is made now
+        np.testing.assert_array_equal(y, want)
+
+
+def test_layers_called_twice_keep_streams_apart(rng):
+    """By a model inside the model, too: each call has states of its own."""
+    inner = Sequential([Input((None, D)), layers.LSTM(D, return_sequences=True)])
+    x = Input((None, D))
+    model = Model(x, inner(inner(x)))
+    pool, alone = model.streams(3), [model.stream() for _ in range(3)]
+    ids = [pool.open() for _ in alone]
+    for chosen in ([0, 1], [0, 2], [1], [2, 1], [0, 1]):
+        frames = rng.standard_normal((3, D)).astype("float32")
+        got = pool.step({ids[n]: frames[n] for n in chosen})
+        for n in chosen:
+            np.testing.assert_array_equal(got[ids[n]], alone[n].step(frames[n][None])[0])
+
+
 def test_several_outputs_and_tokens(rng):
     x = Input((None,))
     y, h, c = layers.LSTM(4, return_sequences=True, return_state=True)(layers.Embedding(9, 3)(x))

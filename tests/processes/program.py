@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numba import threading_layer
 
 import numba_rnn as keras
 from numba_rnn import config, layers
@@ -103,6 +105,46 @@ def prefork(while_predicting: str = "") -> None:
     assert codes == [17] * WORKERS, codes
 
 
+def while_building() -> None:
+    """A worker forked while another thread builds a layer builds its own."""
+
+    class Slow(layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            inside.set()
+            go_on.wait()
+
+        def call(self, x: Any) -> Any:
+            return x
+
+    inside, go_on, x = threading.Event(), threading.Event(), np.ones((2, 3), "float32")
+    other = threading.Thread(target=Slow(), args=(x,))
+    other.start()
+    inside.wait()
+    if (pid := os.fork()) == 0:
+        signal.alarm(100)
+        assert layers.Dense(5)(x).shape == (2, 5)
+        os._exit(17)
+    go_on.set()
+    other.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 17
+
+
+def by_threads() -> None:
+    """Many Python threads, each of whose calls may use helpers: where numba's `workqueue` would abort, had any kernel it."""
+    model, batches = make(), data()
+    want = [model.predict(x, verbose=0) for x in batches]
+    keep_helpers_busy()
+    with ThreadPoolExecutor(len(batches)) as pool:
+        for _ in range(30):
+            for have, should in zip(pool.map(lambda x: model.predict(x, verbose=0), batches), want, strict=True):
+                np.testing.assert_array_equal(have, should)
+    try:
+        layer = threading_layer()
+    except ValueError:  # "is not initialized"
+        layer = None
+    assert layer is None, layer
+
+
 def _predict_until(done: threading.Event, model: Any, x: Any) -> None:
     while not done.is_set():
         model.predict(x, verbose=0)
@@ -112,7 +154,14 @@ def main(way: str, *how: str) -> None:
     """Run one way; the file `done` says that it came to its end."""
     if way in {"prefork", "futures"} and how != ("spawn",):
         keep_helpers_busy()
-    {"futures": by_futures, "joblib": by_joblib, "prefork": prefork}[way](*how)
+    ways = {
+        "building": while_building,
+        "futures": by_futures,
+        "joblib": by_joblib,
+        "prefork": prefork,
+        "threads": by_threads,
+    }
+    ways[way](*how)
     if way == "prefork":
         from numba_rnn.kernels.cpu import team
 

@@ -147,6 +147,25 @@ def test_who_fills_the_cache_at_once_never_gets_anothers_kernel(folder, monkeypa
     assert len(files(folder)) == len(keys)  # and nothing half written is left
 
 
+def test_a_kernel_that_is_written_again_is_there_all_along(folder):
+    """Whoever reads meanwhile finds the old file or the new one, whole: `save` puts it there at once."""
+    own, data, done = KernelFiles(folder, "kernel", "stamp"), [bytes(1 << 20)], threading.Event()
+    own.save("key", data)
+
+    def write():
+        while not done.is_set():
+            own.save("key", data)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(50):
+            assert KernelFiles(folder, "kernel", "stamp").load("key") == data
+    finally:
+        done.set()
+        writer.join()
+
+
 MODULE = '''
 """A kernel in a file, for a process of its own."""
 import sys, time, warnings

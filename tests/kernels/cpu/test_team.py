@@ -115,7 +115,13 @@ def test_many_python_threads_at_once(rng):
 
 
 SETTING = """
-import os, sys, threading, numpy as np
+import atexit, os, sys, threading
+def look():
+    if any(t.name.startswith("numba_rnn-") for t in threading.enumerate()):
+        os._exit(5)
+if "watched" in sys.argv:
+    atexit.register(look)  # before the team's own, so that it runs after
+import numpy as np
 from numba_rnn import config, functional
 from numba_rnn.cells import SIMPLE_RNN
 from numba_rnn.kernels.cpu import plan
@@ -137,9 +143,23 @@ if pid == 0:
     y, _ = functional.scan(cell, x)
     config.set_threads(1)
     same = np.array_equal(y, functional.scan(cell, x)[0])
-    os._exit(0 if same else 3)
+    from numba_rnn.kernels.cpu import team
+    helpers = team._team.helpers  # its own: those of the parent are not alive here
+    os._exit(0 if same and helpers and all(h.is_alive() for h in helpers) else 3)
 _, status = os.waitpid(pid, 0)
 raise SystemExit(os.waitstatus_to_exitcode(status))
+"""
+
+
+FORK_WHILE_STARTING = """
+from numba_rnn.kernels.cpu import team
+team._starting.acquire()  # as another thread has it that starts the team
+if (pid := os.fork()) == 0:
+    import signal
+    signal.alarm(60)
+    functional.scan(cell, x)
+    os._exit(0)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
 
 
@@ -162,9 +182,14 @@ def test_a_forked_child_has_a_team_of_its_own(when):
     run_alone(FORK, when)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_forked_while_a_team_is_started_starts_its_own():
+    run_alone(FORK_WHILE_STARTING)
+
+
 @pytest.mark.parametrize("last", ["functional.scan(cell, x)", "functional.scan(cell, x); import time; time.sleep(0.3)"])
 def test_a_process_ends_with_helpers_awake_or_asleep(last):
-    run_alone(last)
+    run_alone(last, "watched")
 
 
 def test_where_no_thread_can_be_started_the_caller_does_it_all(rng, monkeypatch):
