@@ -72,7 +72,7 @@ def tensor_launch(
     grid = slices * padded // (8 * groups), call.N
     work = call.N, call.T + 1, call.B, padded
     return build_scan_tensor, Launch(
-        "tensor", (call.H, groups, warps, precision), grid, 32 * warps, work, True, call.T
+        "tensor", (call.H, groups, warps, precision), grid, 32 * warps, 32 * warps, work, True, call.T
     )  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def cluster_launch(call: Call, precision: str, blocks: int = 4) -> tuple[Callabl
     """The factory and a launch of the kernel that clusters run."""
     grid, threads = (blocks * math.ceil(call.B / 8), call.N), 32 * SLICES * groups_of(call.H, blocks)
     return build_scan_cluster, Launch(
-        "cluster", (call.H, blocks, precision), grid, threads, (1, 1, 1, 1), False, call.T
+        "cluster", (call.H, blocks, precision), grid, threads, threads, (1, 1, 1, 1), False, call.T
     )
 
 

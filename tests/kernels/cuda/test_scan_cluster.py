@@ -18,8 +18,14 @@ SIZES = (1, 1, 4), (3, 33, 4), (2, 20, 8), (9, 27, 4)  # B, H, blocks of a clust
 
 
 @pytest.mark.parametrize("rest", [False, pytest.param(True, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("precision", sorted(ERRORS))
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [
+        pytest.param(name, precision, marks=() if i % len(NAMES) == j else pytest.mark.slow)
+        for i, name in enumerate(NAMES)
+        for j, precision in enumerate(sorted(ERRORS))
+    ],
+)
 def test_every_size_direction_and_mask(name, precision, rest):
     sizes, masks = itertools.cycle(SIZES), itertools.cycle(MASKS)
     for i, options in kinds(rest):

@@ -19,8 +19,14 @@ SIZES = (1, 1), (3, 16), (9, 20), (2, 33), (17, 7)  # B, H
 
 
 @pytest.mark.parametrize("rest", [False, pytest.param(True, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("precision", sorted(ERRORS))
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [
+        pytest.param(name, precision, marks=() if i % len(NAMES) == j else pytest.mark.slow)
+        for i, name in enumerate(NAMES)
+        for j, precision in enumerate(sorted(ERRORS))
+    ],
+)
 def test_every_cut_direction_and_mask(name, precision, rest):
     sizes, cuts, masks = itertools.cycle(SIZES), itertools.cycle(CUTS), itertools.cycle(MASKS)
     for i, options in kinds(rest):
