@@ -15,10 +15,13 @@ from .simulator.driver import SimulatedDriver
 
 
 @pytest.fixture
-def driver(monkeypatch: pytest.MonkeyPatch) -> SimulatedDriver:
-    """A GPU without cuBLAS: the library's own products are summed in one order, however many rows there are. Races are errors."""
+def driver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SimulatedDriver:
+    """A GPU without cuBLAS: the library's own products are summed in one order, however many rows there are.
+
+    Races are errors, but for slow tests, which looking for them would make slower still.
+    """
     monkeypatch.setattr(machine, "TILE_THREADS", 32)  # for idle threads take time here
-    return SimulatedDriver(blas=False, races=True)
+    return SimulatedDriver(blas=False, races=request.node.get_closest_marker("slow") is None)
 
 
 @pytest.fixture
