@@ -18,7 +18,7 @@ from numba_rnn.kernels.backend import Backend, CellWeights, Recurrence, ScanOpti
 from numba_rnn.kernels.cuda.presence import why_not as no_gpu
 from numba_rnn.kernels.cuda.strided import on_gpu
 
-__all__ = ["check_device", "choose", "explain", "get", "linear_backend", "on_gpu", "place"]
+__all__ = ["check_device", "choose", "explain", "get", "on_gpu", "place"]
 
 ORDER = ("cpu", "reference")  # the first that supports a recurrence runs it
 NAMES = ("cpu", "cuda", "reference")
@@ -97,12 +97,6 @@ def place(like: Any) -> Any:
     from numba_rnn.kernels.cuda.place import Place
 
     return Place(backend, like)
-
-
-def linear_backend() -> Backend:
-    """The backend that multiplies arrays of the host by a matrix: under "auto" the CPU, for one product is not worth the way."""
-    backend: Backend = get(settings.device if settings.device in ("cuda", "reference") else "cpu")
-    return backend
 
 
 def explain(recurrence: Recurrence, D: int | None = None, H: int | None = None) -> str:

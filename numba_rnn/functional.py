@@ -382,10 +382,12 @@ class Linear:
         D, H = self.kernel.shape
         if x.ndim == 0 or x.shape[-1] != D:
             raise ShapeError(f"`x` has the wrong shape. Expected: (..., {D}) = (..., D). Received: {x.shape}.")
-        ready = self._prepared.get(settings.device)
+        device = settings.device
+        name = "cpu" if device == "auto" else device  # one product of the host's arrays is not worth the way to a GPU
+        ready = self._prepared.get(name)
         if ready is None:
-            backend = dispatch.linear_backend()
-            ready = self._prepared[settings.device] = backend, backend.prepare_linear(self.kernel, self.bias)
+            backend = dispatch.get(name)
+            ready = self._prepared[name] = backend, backend.prepare_linear(self.kernel, self.bias)
         backend, prepared = ready
         if x.ndim == 2:
             return backend.linear(prepared, _plain(x, self.kernel.dtype))
