@@ -351,15 +351,6 @@ def test_report_saves_every_case_and_goes_on(bench: Any, tmp_path: Path, monkeyp
     assert (tmp_path / "speed.svg").exists()
 
 
-def test_results_of_gpus_are_not_rendered(bench: Any, tmp_path: Path) -> None:
-    from click.testing import CliRunner
-
-    (tmp_path / "gpu-some.json").write_text("{}", encoding="utf-8")
-    ran = CliRunner().invoke(bench.report.main, ["--render", "--results", str(tmp_path)])
-    assert ran.exit_code == 1
-    assert "holds no results" in ran.output
-
-
 def test_tables_and_chart_show_losses_and_what_is_missing(bench: Any) -> None:
     cases = bench.shapes.FAMILIES
     results = {

@@ -284,3 +284,13 @@ def test_tables_show_losses_and_what_is_amiss(gpu: Any) -> None:
     assert "| grid | lstm | fp32 | 1 | 3 | 1.0e-03 | 2e-06 | 1 |" in text
     assert "- **wrong** grid, lstm, fp32, B1: ['here']" in text
     assert "timing: 2 right, 1 failed, 1 skipped." in text
+
+
+def test_results_of_gpus_are_not_rendered(gpu: Any, tmp_path: Path) -> None:
+    """The report on CPUs leaves these files alone."""
+    from asv_bench import report
+
+    (tmp_path / "gpu-some.json").write_text("{}", encoding="utf-8")
+    ran = CliRunner().invoke(report.main, ["--render", "--results", str(tmp_path)])
+    assert ran.exit_code == 1
+    assert "holds no results" in ran.output
