@@ -78,12 +78,23 @@ def choose(recurrence: Recurrence, device: str | None = None) -> Backend:
     return host
 
 
-def place(like: Any) -> Any:
-    """Where a call computes whose arrays lie on a GPU: a `kernels.cuda.place.Place`; `like` is one of them.
+def place(like: Any = None) -> Any:
+    """Where a call computes on the GPU: a `kernels.cuda.place.Place`.
+
+    Args:
+        like: one of its arrays, which lie there; None where they are the host's.
 
     Raises:
         DeviceError: another device was asked for, or the GPU cannot be used.
     """
+    backend = get("cuda") if like is None else _where_it_lies()
+    from numba_rnn.kernels.cuda.place import Place
+
+    return Place(backend, like)
+
+
+def _where_it_lies() -> Any:
+    """CUDA, for data that lies on a GPU."""
     remedy = (
         "Copy it to the host first: `x.cpu().numpy()` with PyTorch, `x.get()` with CuPy, `numpy.asarray(x)` with JAX, "
         "`x.copy_to_host()` with numba."
@@ -91,12 +102,9 @@ def place(like: Any) -> Any:
     if settings.device not in ("auto", "cuda"):
         raise DeviceError(f"The data lies on a GPU, and device {settings.device!r} was asked for. {remedy}")
     try:
-        backend = get("cuda")
+        return get("cuda")
     except DeviceError as error:
         raise DeviceError(f"The data lies on a GPU. {error} {remedy}") from None
-    from numba_rnn.kernels.cuda.place import Place
-
-    return Place(backend, like)
 
 
 def explain(recurrence: Recurrence, D: int | None = None, H: int | None = None) -> str:

@@ -130,7 +130,7 @@ def call_there(model: Any, x: Any) -> Any:
     """
     if model in _unable or not model.built:
         return None
-    place = dispatch.place(None)
+    place = dispatch.place()
     try:
         outputs = apply(model, map_structure(lambda a: place.bring(a) if hasattr(a, "shape") else a, x))
     except UnableError:

@@ -60,7 +60,7 @@ def test_a_loaded_model_runs_where_it_was_told(rng, cuda, driver, monkeypatch, t
 def test_what_is_missing_is_said(monkeypatch, tmp_path, rng):
     monkeypatch.setattr(dispatch, "no_gpu", lambda: "there is no NVIDIA driver (libcuda.so.1)")
     model, x = model_of(), rng.standard_normal((2, 3, 3))
-    with pytest.raises(DeviceError, match="Device 'cuda' cannot be used: there is no NVIDIA driver"):
+    with pytest.raises(DeviceError, match=r"^Device 'cuda' cannot be used: there is no NVIDIA driver"):
         model.predict(x, verbose=0, device="cuda")
     model.save(tmp_path / "m.keras")
     with pytest.raises(DeviceError, match="no NVIDIA driver"):
