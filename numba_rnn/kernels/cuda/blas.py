@@ -1,9 +1,10 @@
-"""cuBLAS by ctypes, for the input's product with the kernel: found where CUDA's wheels, PyTorch, CuPy or a toolkit have put it."""
+"""cuBLAS by ctypes, for products of many rows: found where CUDA's wheels, PyTorch, CuPy or a toolkit have put it."""
 
 from __future__ import annotations
 
 import ctypes
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -47,25 +48,30 @@ class Library:
                 continue
         return None
 
-    def multiply(self, x: Any, w: Any, z: Any, precision: str, stream: Any) -> None:
-        """z = x w: x (B, T, D) with contiguous rows, w (D, N), z (B, T, N) C-contiguous; see `Driver.multiply`."""
+    def product(self, x: Any, w: Any, z: Any, precision: str, stream: Any) -> Callable[[], None]:
+        """What computes z = x w: x (B, T, D), w (D, N), z (B, T, N), the rows of all contiguous; see `Driver.product`."""
         B, T, D = x.shape
         N, item = w.shape[1], x.dtype.itemsize
         kind, number = REALS[x.dtype]
         compute = COMPUTE_64F if x.dtype == np.float64 else COMPUTE[precision]
         one, zero = number(1), number(0)
         # cuBLAS counts down columns: in its eyes this is z' = w' x', (N, T) = (N, D) (D, T), once a sequence.
-        with self._lock:
-            self._check(self._library.cublasSetStream_v2(self._handle, ctypes.c_void_p(int(stream))), "cublasSetStream")
-            self._check(
-                self._library.cublasGemmStridedBatchedEx(
-                    self._handle, 0, 0, N, T, D, ctypes.byref(one),
-                    _pointer(w), kind, w.strides[0] // item, ctypes.c_longlong(0),
-                    _pointer(x), kind, x.strides[1] // item, ctypes.c_longlong(x.strides[0] // item),
-                    ctypes.byref(zero), _pointer(z), kind, N, ctypes.c_longlong(T * N), B, compute, ANY_ALGORITHM,
-                ),
-                "cublasGemmStridedBatchedEx",
-            )  # fmt: skip
+        arguments = (
+            0, 0, N, T, D, ctypes.byref(one),
+            _pointer(w), kind, w.strides[0] // item, ctypes.c_longlong(0),
+            _pointer(x), kind, x.strides[1] // item, ctypes.c_longlong(x.strides[0] // item),
+            ctypes.byref(zero), _pointer(z), kind, z.strides[1] // item, ctypes.c_longlong(z.strides[0] // item),
+            B, compute, ANY_ALGORITHM,
+        )  # fmt: skip
+        handle, queue = self._handle, ctypes.c_void_p(int(stream))
+        set_stream, gemm = self._library.cublasSetStream_v2, self._library.cublasGemmStridedBatchedEx
+
+        def multiply() -> None:
+            with self._lock:
+                self._check(set_stream(handle, queue), "cublasSetStream")
+                self._check(gemm(handle, *arguments), "cublasGemmStridedBatchedEx")
+
+        return multiply
 
     @staticmethod
     def _check(status: int, what: str) -> None:

@@ -10,16 +10,16 @@ import math
 from numba_rnn.kernels.cuda.driver import Device
 from numba_rnn.kernels.cuda.launch import Call, Launch, Size
 
-__all__ = ["cpu_microseconds", "gpu_microseconds"]
+__all__ = ["cpu_microseconds", "gpu_microseconds", "step_microseconds"]
 
 # GPU. Source: the latencies and rates of the H100 that are published, added up along each kernel's critical path.
 CALL = 100.0  # microseconds: two launches, three copies and waiting for the last
+LAUNCH = 6.0  # microseconds of the host for one kernel, where many follow upon one another
 HOST_BYTES = 10e3  # bytes a microsecond, between the host's plain memory and the device's
-CACHE_BYTES = (
-    4e6,
-    150e3,
-)  # bytes a microsecond that come out of the second-level cache: at most, and to one multiprocessor
-MADDS = 10e6  # multiply-adds a microsecond, of the projection
+MEMORY_BYTES = 2.5e6  # bytes a microsecond of the device's memory
+CACHE_BYTES = 4e6, 150e3  # bytes a microsecond out of the second-level cache: at most, and to one multiprocessor
+MADDS = {"fp32": 15e6, "bf16x3": 15e6, "tf32": 80e6, "bf16": 150e6}  # multiply-adds a microsecond, of products
+BLOCK_MADDS = 110e3  # of one block, without tensor cores
 STEP = {"block": 0.15, "grid": 0.6, "cluster": 0.5, "tensor": 0.8}  # microseconds, where only latencies count
 GENERAL_STEP = 2.0
 # CPU, one thread of AVX2: measured by `python -m asv_bench.report`.
@@ -32,16 +32,27 @@ def gpu_microseconds(size: Size, call: Call, launch: Launch, device: Device, seq
     """The time of a call whose x comes from the host and whose outputs go there, every step's if `sequences`."""
     B, T = call.B, call.T
     carried = B * (T * size.D + (T if sequences else 1) * size.N * size.H) * size.item
-    project = size.N * B * T * size.D * size.G * size.H / MADDS
+    project = size.N * B * T * size.D * size.G * size.H / MADDS[call.precision]
+    return CALL + carried / HOST_BYTES + project + T * step_microseconds(size, call, launch, device)
+
+
+def step_microseconds(size: Size, call: Call, launch: Launch, device: Device) -> float:
+    """The time of one step of all cells and sequences."""
+    weights = size.H * size.G * size.H * size.item
+    blocks = launch.grid[0] * launch.grid[1]
+    rounds = math.ceil(blocks / device.multiprocessors)
     if launch.kernel == "general":
-        weights = size.H * size.G * size.H * size.item
-        blocks = launch.grid[0] * launch.grid[1]
-        rounds = math.ceil(blocks / device.multiprocessors)
-        step = GENERAL_STEP + max(rounds * weights / CACHE_BYTES[1], blocks * weights / CACHE_BYTES[0])
-    else:
-        rounds = math.ceil(launch.grid[0] * launch.grid[1] / device.multiprocessors)
-        step = rounds * STEP[launch.kernel] * max(1, B / 8 if launch.waits else 1)
-    return CALL + carried / HOST_BYTES + project + T * step
+        return GENERAL_STEP + max(rounds * weights / CACHE_BYTES[1], blocks * weights / CACHE_BYTES[0])
+    if launch.kernel == "steps":
+        product = max(call.B * size.H * size.G * size.H / MADDS[call.precision], weights / MEMORY_BYTES)
+        phases = 2 if size.two_phases else 1
+        return size.N * product + LAUNCH * phases * (size.N + 1)
+    rows, parts = min(call.B, launch.rows), len(launch.parts(size, call))
+    turns = max(1.0, rows / 8) if launch.waits else rounds
+    multiplies = (
+        launch.grid[1] * rows * size.H * size.G * size.H / blocks / BLOCK_MADDS if launch.kernel == "grid" else 0.0
+    )
+    return parts * (turns * STEP[launch.kernel] + multiplies)
 
 
 def cpu_microseconds(size: Size, B: int, T: int, threads: int) -> float:

@@ -26,12 +26,14 @@ class Device:
         capability: (9, 0) of an H100.
         multiprocessors: how many blocks of the largest kernels run at once.
         number: which GPU of this process.
+        blas: whether cuBLAS is there.
     """
 
     name: str
     capability: tuple[int, int]
     multiprocessors: int
     number: int = 0
+    blas: bool = True
 
 
 class Driver(Protocol):
@@ -71,8 +73,11 @@ class Driver(Protocol):
         """Set every byte of a C-contiguous array."""
         ...
 
-    def multiply(self, x: Any, w: Any, z: Any, precision: str, stream: Any) -> bool:
-        """z = x w: x (B, T, D), rows of it contiguous, w (D, N), z (B, T, N). False if there is no library for it."""
+    def product(self, x: Any, w: Any, z: Any, precision: str, stream: Any) -> Callable[[], None] | None:
+        """What computes z = x w each time it is called: x (B, T, D), w (D, N), z (B, T, N), the rows of all contiguous.
+
+        None where `device.blas` says that there is no library for it.
+        """
         ...
 
     def flag(self) -> Any:
@@ -102,8 +107,10 @@ class Hardware:
     def __init__(self) -> None:
         gpu = toolkit.cuda.get_current_device()
         name = gpu.name.decode() if isinstance(gpu.name, bytes) else gpu.name
-        self.device = Device(name, tuple(gpu.compute_capability), gpu.MULTIPROCESSOR_COUNT, gpu.id)
         self._blas = blas.Library.load()
+        self.device = Device(
+            name, tuple(gpu.compute_capability), gpu.MULTIPROCESSOR_COUNT, gpu.id, blas=self._blas is not None
+        )
 
     def kernel(self, function: Callable[..., None], threads: int) -> Any:
         """Compiled at its first launch."""
@@ -139,12 +146,9 @@ class Hardware:
         """Returns at once."""
         toolkit.fill(array, byte, stream)
 
-    def multiply(self, x: Any, w: Any, z: Any, precision: str, stream: Any) -> bool:
+    def product(self, x: Any, w: Any, z: Any, precision: str, stream: Any) -> Callable[[], None] | None:
         """By cuBLAS, where it is installed."""
-        if self._blas is None:
-            return False
-        self._blas.multiply(x, w, z, precision, stream)
-        return True
+        return None if self._blas is None else self._blas.product(x, w, z, precision, stream)
 
     def flag(self) -> Any:
         """In the host's memory, mapped."""

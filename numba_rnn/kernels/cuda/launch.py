@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["SHARED", "WORKSPACE", "Call", "Launch", "Size", "steps_at_once"]
+__all__ = ["CELL", "ROW", "SHARED", "WORKSPACE", "Call", "Launch", "Size", "steps_at_once"]
 
 SHARED = 48 << 10  # bytes of shared memory that a kernel may declare
 WORKSPACE = 256 << 20  # bytes for the steps that run at once: their projected input, and what blocks exchange: a choice
+CELL, ROW = 4, 8  # bits of a kernel's `flags` below a launch's first cell, and below its first sequence
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,17 @@ class Call(NamedTuple):
 
 
 class Launch(NamedTuple):
-    """How a call runs.
+    """How a call runs; where one launch does not take all of it, several do, one after another.
 
     Attributes:
-        kernel: a key of `machine.KERNELS`.
+        kernel: a key of `compiled.KERNELS`.
         parameters: what its factory takes beside the cell.
-        grid: blocks along x, and along y.
+        grid: blocks along x, and along y, of one launch.
         threads: of a block; most_threads: of a block of any launch of the same kernel.
-        work: shape of the `work` array.
+        work: shape of the `work` array, of one launch.
         waits: whether blocks wait for one another: then `work` begins as all ones in every bit, the launch is cooperative.
         steps: how many run at once, at most.
+        cells, rows: how many of the call's cells, and of its sequences, one launch takes at most.
     """
 
     kernel: str
@@ -65,6 +67,13 @@ class Launch(NamedTuple):
     work: tuple[int, ...]
     waits: bool
     steps: int
+    cells: int = 2
+    rows: int = 1 << 30
+
+    def parts(self, size: Size, call: Call) -> list[int]:
+        """With which cell and which sequence each of the call's launches begins, as `flags` say it."""
+        cells, rows = range(0, size.N, self.cells), range(0, call.B, self.rows)
+        return [cell << CELL | row << ROW for cell in cells for row in rows]
 
 
 def steps_at_once(size: Size, B: int, T: int, exchanged: int = 0) -> int:

@@ -7,48 +7,35 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from numba_rnn._typing import Array
-from numba_rnn.cells import CELLS
 from numba_rnn.compressed import Compressed, expand
 from numba_rnn.config import settings
 from numba_rnn.errors import DeviceError
 from numba_rnn.kernels.backend import CellWeights, Recurrence, ScanOptions
 from numba_rnn.kernels.cuda import toolkit
+from numba_rnn.kernels.cuda.compiled import Compiled, activations
 from numba_rnn.kernels.cuda.cost import cpu_microseconds, gpu_microseconds
 from numba_rnn.kernels.cuda.driver import Driver, Hardware
-from numba_rnn.kernels.cuda.launch import Call, Launch, Size
+from numba_rnn.kernels.cuda.launch import Call, Size
 from numba_rnn.kernels.cuda.memory import Pool
-from numba_rnn.kernels.cuda.ops import ACTIVATIONS, build_activations
+from numba_rnn.kernels.cuda.ops import ACTIVATIONS
 from numba_rnn.kernels.cuda.plan import plan
 from numba_rnn.kernels.cuda.presence import why_not
 from numba_rnn.kernels.cuda.project import build_finish, build_multiply
-from numba_rnn.kernels.cuda.scan import MASKED, build_scan
-from numba_rnn.kernels.cuda.scan_block import build_scan_block
-from numba_rnn.kernels.cuda.scan_cluster import build_scan_cluster
-from numba_rnn.kernels.cuda.scan_grid import build_scan_grid
-from numba_rnn.kernels.cuda.scan_tensor import build_scan_tensor
+from numba_rnn.kernels.cuda.scan import MASKED
+from numba_rnn.kernels.cuda.stepped import run_steps
 
-__all__ = ["CUDA", "KERNELS"]
+__all__ = ["CUDA"]
 
-KERNELS: dict[str, Callable[..., Callable[..., None]]] = {
-    "general": build_scan,
-    "block": build_scan_block,
-    "cluster": build_scan_cluster,
-    "tensor": build_scan_tensor,
-    "grid": build_scan_grid,
-}
 DESCRIBED = (1, 1), (1, 100), (32, 100)  # calls whose kernels `describe` names, rows and steps
 WORTH = tuple(2**k for k in range(11))  # rows of the calls that `describe_worth` asks about
 WARMED = 1, 32  # rows of the calls that `warm` compiles for
 TILE_THREADS, MOST_TILES = 256, 65535  # of kernels that go over rows and columns: of a block; blocks along each
-
-_activations = cache(build_activations)
-_device_function = cache(toolkit.device_function)
 
 
 @dataclass(frozen=True)
@@ -88,7 +75,6 @@ class CUDA:
 
     def __init__(self, driver: Driver | None = None) -> None:
         self._given, self._lock = driver, threading.Lock()
-        self._compiled: dict[Any, Any] = {}
         self._pools: dict[Any, Pool] = {}
         self._external: dict[int, Any] = {}
         self._uploads = 0  # of weights, so far
@@ -111,6 +97,10 @@ class CUDA:
             with self._lock:
                 self._given = self._given or Hardware()
         return self._given
+
+    @cached_property
+    def _compiled(self) -> Compiled:
+        return Compiled(self.driver.kernel)
 
     @cached_property
     def stream(self) -> Any:
@@ -174,27 +164,6 @@ class CUDA:
         self.driver.send(np.ascontiguousarray(array), target, self.stream)
         return target
 
-    def _kernel(self, key: Any, build: Callable[[], Callable[..., None]], threads: int) -> Any:
-        with self._lock:
-            if key not in self._compiled:
-                self._compiled[key] = self.driver.kernel(build(), threads)
-            return self._compiled[key]
-
-    def _scan_kernel(self, recurrence: Recurrence, launch: Launch) -> Any:
-        r = recurrence
-
-        def build() -> Callable[..., None]:
-            spec, functions = CELLS[r.spec.name], _activations(r.dtype.str)
-            G = len(spec.gates)
-            return KERNELS[launch.kernel](
-                toolkit.real_type(r.dtype), G, spec.first or G, len(spec.states), len(spec.extra), *launch.parameters,
-                _device_function(spec.update), _device_function(spec.gate or spec.update),
-                functions[r.activation], functions[r.recurrent_activation],
-            )  # fmt: skip
-
-        key = launch.kernel, r.spec.name, r.activation, r.recurrent_activation, r.dtype, launch.parameters
-        return self._kernel(key, build, launch.most_threads)
-
     def describe(self, recurrence: Recurrence, D: int | None = None, H: int | None = None) -> str:
         """The kernel in words, and which one a few calls would take."""
         text = f"{recurrence.spec.name} on {self.driver.device.name}, {recurrence.dtype}"
@@ -222,7 +191,7 @@ class CUDA:
     def warm(self, prepared: Prepared) -> None:
         """Compile the kernels that a few sequences take, and many."""
         for B in WARMED:
-            self._scan_kernel(
+            self._compiled.scan(
                 prepared.recurrence, plan(prepared.size, Call(B, 1, settings.precision), self.driver.device)
             )
 
@@ -277,7 +246,6 @@ class CUDA:
         B, T, _ = x.shape
         call = Call(B, T, settings.precision)
         launch = plan(size, call, driver.device)
-        kernel = self._scan_kernel(r, launch)
         if y is None:
             y = pool.take((B, T if options.return_sequences else 1, size.N * size.H), r.dtype)
         work = pool.take(launch.work, r.dtype)
@@ -290,12 +258,18 @@ class CUDA:
             for cell, w in enumerate(prepared.kernels):
                 t = T - start - n if options.go_backwards != (cell == 1) else start
                 self.multiply(x[:, t : t + n], w, xw[cell], stream)
-            if launch.waits:
-                driver.fill(work, 0xFF, stream)
-            driver.launch(
-                kernel, launch.grid, launch.threads, stream, xw, mask, prepared.recurrent, prepared.biases, prepared.extra,
-                states, y, work, self._error, start, T, flags,
-            )  # fmt: skip
+            if launch.kernel == "steps":
+                arrays = xw, mask, prepared.biases, prepared.extra, states, y, work
+                run_steps(driver, self._compiled, r, launch, prepared.recurrent, arrays, start, T, flags, stream)
+            else:
+                kernel = self._compiled.scan(r, launch)
+                for part in launch.parts(size, call):
+                    if launch.waits:
+                        driver.fill(work, 0xFF, stream)
+                    driver.launch(
+                        kernel, launch.grid, launch.threads, stream, xw, mask, prepared.recurrent, prepared.biases,
+                        prepared.extra, states, y, work, self._error, start, T, flags | part,
+                    )  # fmt: skip
             pool.give(xw)
         pool.give(work)
         return y, states
@@ -304,7 +278,9 @@ class CUDA:
         """z = x w: x (B, T, D), rows contiguous, w (D, M), z (B, T, M)."""
         if w.shape[0] == 0:
             self.driver.fill(z, 0, stream)
-        elif not self.driver.multiply(x, w, z, settings.precision, stream):
+        elif (product := self.driver.product(x, w, z, settings.precision, stream)) is not None:
+            product()
+        else:
             build = partial(build_multiply, toolkit.real_type(z.dtype))
             self.tile(("multiply", z.dtype), build, z.shape[0] * z.shape[1], z.shape[2], stream, x, w, z)
 
@@ -312,7 +288,7 @@ class CUDA:
         self, key: Any, build: Callable[[], Callable[..., None]], rows: int, columns: int, stream: Any, *arguments: Any
     ) -> None:
         """Run a kernel that goes over rows, by blocks, and columns, by threads; `build` makes it where `key` is not known."""
-        kernel = self._kernel(key, build, TILE_THREADS)
+        kernel = self._compiled.get(key, build, TILE_THREADS)
         threads = min(TILE_THREADS, 32 * math.ceil(columns / 32))
         grid = min(MOST_TILES, math.ceil(columns / threads)), min(MOST_TILES, rows)
         self.driver.launch(kernel, grid, threads, stream, *arguments)
@@ -374,7 +350,7 @@ class CUDA:
             z = self.pool(stream).take((B, H), dtype)
         self.order(stream)
         self.multiply(x.reshape(1, *x.shape), prepared.kernel, z.reshape(1, B, H), stream)
-        act = _activations(dtype.str)[activation]
+        act = activations(dtype.str)[activation]
         self.tile(("finish", dtype, activation), partial(build_finish, act), B, H, stream, z, prepared.bias)
         return z
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from numba_rnn.kernels.cuda.cuts import MOST_ROWS, WARPS, grid_registers, grid_shared, lane_width, registers
 from numba_rnn.kernels.cuda.driver import Device
 from numba_rnn.kernels.cuda.launch import SHARED, Call, Launch, Size, steps_at_once
 
-__all__ = ["plan_block", "plan_general", "plan_grid"]
+__all__ = ["plan_block", "plan_general", "plan_grid", "plan_steps"]
 
 # The block kernel. Registers beside the weights, by rows of a block: with as many or more, nothing is spilled in the time loop
 # (tests/kernels/cuda/test_sass_scan.py).
@@ -20,6 +21,8 @@ MOST_BLOCK_THREADS = 768
 GRID_UNITS = 8, 16, 32
 GRID_WEIGHTS = 160  # registers
 MOST_GRID_GATES = 4
+# The kernel of one step.
+STEP_THREADS, MOST_BLOCKS = 256, 4096
 # The general kernel.
 MOST_THREADS = 256  # of a block of the general kernel: its registers, up to 255 a thread, allow no more
 
@@ -72,30 +75,50 @@ def block_cycles(size: Size, lanes: int) -> int:
 
 
 def plan_grid(size: Size, call: Call, device: Device) -> Launch | None:
-    """None unless one block a multiprocessor can hold all units, for a few sequences in float32."""
-    if size.two_phases or size.item != 4 or call.B > MOST_ROWS or size.G > MOST_GRID_GATES:
+    """None unless one block a multiprocessor can hold all units of one cell, in float32.
+
+    Two cells at once where there are multiprocessors enough, one after the other where not; 16 sequences after 16.
+    """
+    if size.two_phases or size.item != 4 or size.G > MOST_GRID_GATES:
         return None
-    padded = 4 * math.ceil(size.H / 4)
-    rows = min(4, 1 << (call.B - 1).bit_length())
-    for units in GRID_UNITS:
+    padded, taken = 4 * math.ceil(size.H / 4), min(call.B, MOST_ROWS)
+    for cells, units in itertools.product(sorted({size.N, 1}, reverse=True), GRID_UNITS):
         blocks = math.ceil(padded / units)
-        if blocks * size.N <= device.multiprocessors and grid_registers(size.H, size.G, units) <= GRID_WEIGHTS:
+        if blocks * cells <= device.multiprocessors and grid_registers(size.H, size.G, units) <= GRID_WEIGHTS:
+            rows = min(4, 1 << (taken - 1).bit_length())
             while grid_shared(size.H, size.G, size.S, units, rows) > SHARED:
                 rows //= 2
-            tiles = math.ceil(call.B / rows)
-            step = size.N * tiles * rows * padded
-            steps = steps_at_once(size, call.B, call.T, step)
+            held = math.ceil(taken / rows) * rows
+            steps = steps_at_once(size, call.B, call.T, cells * held * padded)
             return Launch(
                 kernel="grid",
                 parameters=(size.H, units, rows),
-                grid=(blocks, size.N),
+                grid=(blocks, cells),
                 threads=32 * WARPS,
                 most_threads=32 * WARPS,
-                work=(size.N, steps + 1, tiles * rows, padded),
+                work=(cells, steps + 1, held, padded),
                 waits=True,
                 steps=steps,
+                cells=cells,
+                rows=MOST_ROWS,
             )
     return None
+
+
+def plan_steps(size: Size, call: Call, device: Device) -> Launch | None:
+    """A product of all sequences with the recurrent weights, then their gates, step by step; None without cuBLAS."""
+    if not device.blas:
+        return None
+    return Launch(
+        kernel="steps",
+        parameters=(1,),
+        grid=(min(MOST_BLOCKS, math.ceil(call.B * size.H / STEP_THREADS)), size.N),
+        threads=STEP_THREADS,
+        most_threads=STEP_THREADS,
+        work=(size.N, call.B, (size.G + (1 if size.two_phases else 0)) * size.H),
+        waits=False,
+        steps=steps_at_once(size, call.B, call.T),
+    )
 
 
 def plan_general(size: Size, call: Call, device: Device) -> Launch:

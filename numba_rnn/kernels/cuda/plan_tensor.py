@@ -7,6 +7,7 @@ and many of them run at once. Below about 96 units a block by itself is better s
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from numba_rnn.kernels.cuda.cuts import registers
@@ -71,32 +72,35 @@ def plan_cluster(size: Size, call: Call, device: Device) -> Launch | None:
 
 
 def plan_tensor(size: Size, call: Call, device: Device) -> Launch | None:
-    """The whole GPU for a step; None where the weights do not fit into it.
+    """The whole GPU for a step; None where the weights of one cell do not fit into it.
 
-    A block owns 8 units, or 16 where that leaves it fewer turns of 8 sequences: each of them costs about the same.
+    Two cells at once where there is room, one after the other where not. A block owns 8 units, or 16 where that leaves it fewer
+    turns of 8 sequences: each of them costs about the same.
     """
     if not takes(size, call, device, (8, 0)):
         return None
     padded, spans, tiles = padded_units(size.H), spans_of(size.H, WARPS), math.ceil(call.B / COLUMNS)
     cuts = []
-    for groups in (1, 2):
+    for cells, groups in itertools.product({size.N, 1}, (1, 2)):
         blocks, products = padded // (UNITS * groups), groups * pairs_of(size.G)
-        slices = device.multiprocessors // (size.N * blocks)
+        slices = device.multiprocessors // (cells * blocks)
         numbers = spans * (products * WORDS[call.precision] + 4) + 4 * products + TENSOR_ROOM
         if slices > 0 and tensor_shared(size.G, groups, WARPS) <= SHARED and fits(size, 32 * WARPS, numbers):
             turns = math.ceil(tiles / slices)
-            cuts.append((turns, groups, blocks * math.ceil(tiles / turns)))
+            cuts.append((turns * (size.N // cells), -cells, groups, blocks * math.ceil(tiles / turns)))
     if not cuts:
         return None
-    _, groups, across = min(cuts)
-    steps = steps_at_once(size, call.B, call.T, size.N * call.B * padded)
+    _, less, groups, across = min(cuts)
+    cells = -less
+    steps = steps_at_once(size, call.B, call.T, cells * call.B * padded)
     return Launch(
         kernel="tensor",
         parameters=(size.H, groups, WARPS, call.precision),
-        grid=(across, size.N),
+        grid=(across, cells),
         threads=32 * WARPS,
         most_threads=32 * WARPS,
-        work=(size.N, steps + 1, call.B, padded),
+        work=(cells, steps + 1, call.B, padded),
         waits=True,
         steps=steps,
+        cells=cells,
     )

@@ -14,19 +14,33 @@ All scan kernels are called alike (`machine.Prepared`), with arrays in Keras' ow
         work        what blocks or threads exchange, as the kernel says
         error       (1,)            1 + the step at which a block has waited for another in vain
         start       how many steps were run before, in processing order; n follow
-        flags       BACKWARDS, SEQUENCES, ZERO_MASKED, MASKED
+        flags       BACKWARDS, SEQUENCES, ZERO_MASKED, MASKED; what `Launch.parts` says
 
-So a long sequence can run as several calls, which is why `y` is read too: a masked step repeats the output before it.
+So a long sequence can run as several calls, which is why `y` is read too: a masked step repeats the output before it. And a call
+of two cells, or of many sequences, can: the arrays are the whole call's then, `work` is the part's.
 """
 
 from numba_rnn.kernels.backend import BACKWARDS, SEQUENCES, ZERO_MASKED
 from numba_rnn.kernels.cuda.access import ACCESS
+from numba_rnn.kernels.cuda.launch import CELL, ROW
 from numba_rnn.kernels.cuda.ptx import address
 from numba_rnn.kernels.cuda.toolkit import cuda, device_function, uint64
 
-__all__ = ["MASKED", "build_scan", "output_at", "time_of"]
+__all__ = ["MASKED", "build_scan", "cell_of", "output_at", "row_of", "time_of"]
 
 MASKED = 8  # of `flags`, beside those of `ScanOptions`: an empty array is nothing to launch a kernel with
+
+
+@device_function
+def cell_of(flags):
+    """The first cell of a launch."""
+    return flags >> CELL & 1
+
+
+@device_function
+def row_of(flags):
+    """The first sequence of a launch."""
+    return flags >> ROW
 
 
 @device_function

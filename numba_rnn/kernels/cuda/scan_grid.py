@@ -31,7 +31,7 @@ from numba_rnn.kernels.cuda.ptx import (
     store_float32_shared,
     store_relaxed,
 )
-from numba_rnn.kernels.cuda.scan import MASKED, output_at, time_of
+from numba_rnn.kernels.cuda.scan import MASKED, cell_of, output_at, row_of, time_of
 from numba_rnn.kernels.cuda.toolkit import cuda, device_function, float32, int32, types, uint32, uint64
 
 __all__ = ["MOST_WAITS", "build_scan_grid", "publish"]
@@ -69,11 +69,11 @@ def store_words(at, words):
 
 
 def build_scan_grid(real, G, first, S, E, H, units, rows, update, gate, act, rec):
-    """The kernel of a cell with H units; grid (ceil(H in whole fours / units), N), 32 * WARPS threads, B <= MOST_ROWS. See `scan`.
+    """The kernel of a cell with H units; grid (ceil(H in whole fours / units), cells), 32 * WARPS threads. See `scan`.
 
-    work (N, n + 1, B in whole tiles, H in whole fours): h before every step, and after the last. Sequences run `rows` at a time,
-    one such tile after another: while one waits for its h, the tiles after it give the block something to do. A block has `units`
-    units, a power of two and a multiple of `lane_units(G)`.
+    A launch takes up to MOST_ROWS sequences. work (cells, n + 1, these in whole tiles, H in whole fours): h before every step, and
+    after the last. Sequences run `rows` at a time, one such tile after another: while one waits for its h, the tiles after it give
+    the block something to do. A block has `units` units, a power of two and a multiple of `lane_units(G)`.
 
     Each warp multiplies a slice of h, which it brings in itself; each of its lanes multiplies the columns of some units by every so
     manieth vector of the slice; shuffles, then shared memory add up. A thread for each unit and sequence of a tile does the rest.
@@ -147,11 +147,12 @@ def build_scan_grid(real, G, first, S, E, H, units, rows, update, gate, act, rec
 
     def scan(xw, mask, recurrent, biases, extra, states, y, work, error, start, T, flags):
         cooperative()
-        cell = cuda.blockIdx.y
+        own_cell = cuda.blockIdx.y  # of `work`
+        cell, row0 = own_cell + cell_of(flags), row_of(flags)
         thread = cuda.threadIdx.x
         warp, lane = thread // 32, thread % 32
-        B, n = int32(xw.shape[1]), int32(xw.shape[2])
-        tiles = int32(-(-xw.shape[1] // rows))
+        B, n = int32(min(xw.shape[1] - row0, MOST_ROWS)), int32(xw.shape[2])
+        tiles = int32((B + (rows - 1)) // rows)
         backwards = (flags & BACKWARDS != 0) != (cell == 1)
         unit0 = cuda.blockIdx.x * units
 
@@ -202,15 +203,15 @@ def build_scan_grid(real, G, first, S, E, H, units, rows, update, gate, act, rec
         if reduces:
             for row in range(r, B, rows):
                 for s in range(S):
-                    kept[s, row, ui] = states[cell, s, row, u]
+                    kept[s, row, ui] = states[cell, s, row0 + row, u]
                 kept[S, row, ui] = zero
                 if start > 0:
-                    kept[S, row, ui] = y[row, output_at(start - 1, T, cell, flags), cell * H + u]
-                publish(address(work, (cell, 0, row, unit0 + ui)), kept[0, row, ui] if exists else zero)
+                    kept[S, row, ui] = y[row0 + row, output_at(start - 1, T, cell, flags), cell * H + u]
+                publish(address(work, (own_cell, 0, row, unit0 + ui)), kept[0, row, ui] if exists else zero)
 
         # Where the first tile's things of the first step stand, and how many bytes it is to the next tile, and from the last one to
         # the next step. Without a mask every step finds the one byte that stands in its place. Of `work`, tiles follow upon tiles.
-        row = min(r, B - 1)
+        row = row0 + min(r, B - 1)
         masked = flags & MASKED != 0
         x_at = address(xw, (cell, row, n - 1 if backwards else 0, u))
         x_tile = once64(rows * n * G * H * item)
@@ -222,8 +223,8 @@ def build_scan_grid(real, G, first, S, E, H, units, rows, update, gate, act, rec
         y_row = (-y.shape[2] if cell == 1 else y.shape[2]) if flags & SEQUENCES else 0
         y_tile = once64(rows * y.shape[1] * y.shape[2] * item)
         y_step = once64((y_row - tiles * rows * y.shape[1] * y.shape[2]) * item)
-        work_at = address(work, (cell, 0, 0, 0)) + uint64((warp * width + 4 * lane) * item)
-        next_at = address(work, (cell, 1, r, 0)) + uint64((unit0 + ui) * item)
+        work_at = address(work, (own_cell, 0, 0, 0)) + uint64((warp * width + 4 * lane) * item)
+        next_at = address(work, (own_cell, 1, r, 0)) + uint64((unit0 + ui) * item)
         cuda.syncthreads()
 
         turn = uint32(0)
@@ -276,6 +277,6 @@ def build_scan_grid(real, G, first, S, E, H, units, rows, update, gate, act, rec
         if reduces and exists:
             for row in range(r, B, rows):
                 for s in range(S):
-                    states[cell, s, row, u] = kept[s, row, ui]
+                    states[cell, s, row0 + row, u] = kept[s, row, ui]
 
     return scan

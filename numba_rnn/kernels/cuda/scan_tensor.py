@@ -20,7 +20,7 @@ from numba_rnn.kernels.cuda.ptx import (
     once64,
     store_float32,
 )
-from numba_rnn.kernels.cuda.scan import MASKED, output_at, time_of
+from numba_rnn.kernels.cuda.scan import MASKED, cell_of, output_at, time_of
 from numba_rnn.kernels.cuda.scan_grid import MOST_WAITS, NOT_YET, publish
 from numba_rnn.kernels.cuda.tiles import COLUMNS, TERMS, UNITS, WORDS, padded_units, pairs_of, spans_of
 from numba_rnn.kernels.cuda.toolkit import cuda, device_function, float32, int32, uint32, uint64
@@ -37,9 +37,9 @@ def fetch(h, j, at):
 
 
 def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update, gate, act, rec):
-    """The kernel of a cell with H units; grid (slices * (H in whole sixteens) / (8 * groups), N), 32 * warps threads. See `scan`.
+    """The kernel of a cell with H units; grid (slices * (H in whole sixteens) / (8 * groups), cells), 32 * warps threads.
 
-    work (N, n + 1, B, H in whole sixteens): h before every step, and after the last.
+    See `scan`. work (cells, n + 1, B, H in whole sixteens): h before every step, and after the last.
 
     Args:
         real, G, first, S, E: as `build_scan` has them; float32, one phase.
@@ -60,7 +60,8 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
 
     def scan(xw, mask, recurrent, biases, extra, states, y, work, error, start, T, flags):
         cooperative()
-        cell = cuda.blockIdx.y
+        own_cell = cuda.blockIdx.y  # of `work`
+        cell = own_cell + cell_of(flags)
         warp, lane = cuda.threadIdx.x // 32, cuda.threadIdx.x % 32
         B, n = xw.shape[1], xw.shape[2]
         backwards = (flags & BACKWARDS != 0) != (cell == 1)
@@ -105,8 +106,8 @@ def build_scan_tensor(real, G, first, S, E, H, groups, warps, precision, update,
         y_step = int32((-4 if cell == 1 else 4) * y.shape[2] if flags & SEQUENCES else 0)
         state_first = once64(address(states, (cell, 0, row, uc)))
         state_turn, state_next = 4 * turn_rows * H, int32(4 * B * H)
-        h_first = once64(address(work, (cell, 0, column, min(k0, padded - 4))))
-        new_first = once64(address(work, (cell, 0, row, min(u, padded - 1))))
+        h_first = once64(address(work, (own_cell, 0, column, min(k0, padded - 4))))
+        new_first = once64(address(work, (own_cell, 0, row, min(u, padded - 1))))
         h_turn, h_step = 4 * turn_rows * padded, int32(4 * B * padded)
         if reduces:
             new_at, state_at, at_row = new_first, state_first, row0

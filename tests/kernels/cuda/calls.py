@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -13,7 +14,7 @@ from numba_rnn.cells import CELLS
 from numba_rnn.functional import recurrence_of
 from numba_rnn.kernels.backend import PlainWeights, Recurrence, ScanOptions
 from numba_rnn.kernels.cuda import toolkit
-from numba_rnn.kernels.cuda.launch import Launch
+from numba_rnn.kernels.cuda.launch import CELL, ROW, Launch
 from numba_rnn.kernels.cuda.ops import build_activations
 from numba_rnn.kernels.cuda.scan import MASKED
 from numba_rnn.kernels.reference import Reference
@@ -121,23 +122,24 @@ def scanned(kernel: Any, call: Call, launch: Launch, pieces: tuple[int, ...] = (
             t = call.T - start - n if backwards else start
             xw[c] = x[:, t : t + n].astype(np.float64) @ w.kernel.astype(np.float64)
         shape = (launch.work[0], n + 1, *launch.work[2:]) if launch.waits else launch.work
-        work = np.full(shape, np.nan, kind)
-        if launch.waits:
-            work.view(np.uint8)[...] = 0xFF
-        run(
-            kernel,
-            launch.grid,
-            launch.threads,
-            (
-                xw,
-                np.ones((1, 1), np.bool_) if mask is None else mask,
-                np.stack([w.recurrent_kernel for w in cells]),
-                np.stack([np.stack([w.bias, w.recurrent_bias]) for w in cells]),
-                np.stack([w.extra if w.extra.size else np.zeros((1, call.H), kind) for w in cells]),
-                states, y, work, error, start, call.T, flags,
-            ),
-            **how,
-        )  # fmt: skip
+        for cell, row in itertools.product(range(0, call.N, launch.cells), range(0, call.B, launch.rows)):
+            work = np.full(shape, np.nan, kind)
+            if launch.waits:
+                work.view(np.uint8)[...] = 0xFF
+            run(
+                kernel,
+                launch.grid,
+                launch.threads,
+                (
+                    xw,
+                    np.ones((1, 1), np.bool_) if mask is None else mask,
+                    np.stack([w.recurrent_kernel for w in cells]),
+                    np.stack([np.stack([w.bias, w.recurrent_bias]) for w in cells]),
+                    np.stack([w.extra if w.extra.size else np.zeros((1, call.H), kind) for w in cells]),
+                    states, y, work, error, start, call.T, flags | cell << CELL | row << ROW,
+                ),
+                **how,
+            )  # fmt: skip
         start += n
     assert error[0] == 0, f"waited in vain at step {error[0] - 1}"
     return y, states

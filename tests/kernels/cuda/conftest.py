@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from numba_rnn import config, dispatch
 from numba_rnn.kernels.cuda import machine
 from numba_rnn.kernels.cuda.machine import CUDA
-from numba_rnn.kernels.cuda.plan_exact import plan_general
+from numba_rnn.kernels.cuda.plan_exact import plan_general, plan_steps
 
 from .simulator.driver import SimulatedDriver
 
@@ -38,10 +39,13 @@ def cuda(driver: SimulatedDriver, monkeypatch: pytest.MonkeyPatch) -> CUDA:
     return backend
 
 
-@pytest.fixture(params=["general", "chosen"])
-def kernel(request: pytest.FixtureRequest, cuda: CUDA, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Which kernel runs: the general one for all calls, or the one that each call's shape chooses."""
-    if request.param == "general":
-        monkeypatch.setattr(machine, "plan", plan_general)
+@pytest.fixture(params=["general", "chosen", "steps"])
+def kernel(request: pytest.FixtureRequest, driver: SimulatedDriver, cuda: CUDA, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which kernel runs: the general one for all calls, that of single steps, or the one that each call's shape chooses."""
     kind: str = request.param
+    if kind == "general":
+        monkeypatch.setattr(machine, "plan", plan_general)
+    if kind == "steps":
+        driver.device = dataclasses.replace(driver.device, blas=True)
+        monkeypatch.setattr(machine, "plan", plan_steps)
     return kind

@@ -67,7 +67,7 @@ def test_products_of_slices_of_time(rng, dtype):
     stream = 99
     for begin, end in ((0, 7), (2, 5), (6, 7)):
         z = np.full((3, end - begin, 5), np.nan, dtype)
-        library.multiply(shown(x)[:, begin:end], shown(w), shown(z), "fp32", stream)
+        library.product(shown(x)[:, begin:end], shown(w), shown(z), "fp32", stream)()
         np.testing.assert_allclose(z, x[:, begin:end] @ w, rtol=1e-5 if dtype == "float32" else 1e-13)
     assert library._library.streams == [99] * 3
 
@@ -79,14 +79,14 @@ def test_precisions(rng):
     for dtype in ("float32", "float64"):
         x, w, z = (shown(np.ones(shape, dtype)) for shape in ((1, 2, 3), (3, 4), (1, 2, 4)))
         for precision in ("fp32", "bf16x3", "tf32", "bf16"):
-            library.multiply(x, w, z, precision, stream)
+            library.product(x, w, z, precision, stream)()
     assert library._library.computes == [68, 68, 77, 75, 70, 70, 70, 70]
 
 
 def test_failures_are_errors():
     x, w, z = (shown(np.ones(shape, "float32")) for shape in ((1, 2, 3), (3, 4), (1, 2, 4)))
     with pytest.raises(DeviceError, match="cublasGemmStridedBatchedEx returned status 13"):
-        blas.Library(StandIn(13)).multiply(x, w, z, "fp32", 1)
+        blas.Library(StandIn(13)).product(x, w, z, "fp32", 1)()
 
 
 def test_no_library(monkeypatch):

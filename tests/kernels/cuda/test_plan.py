@@ -1,5 +1,6 @@
 """Launches, as plain arithmetic: every unit and sequence has its threads, and nothing takes more than the device has."""
 
+import dataclasses
 import itertools
 import math
 
@@ -34,16 +35,18 @@ def test_every_launch_has_room(device):
     seen = set()
     for size, call, launch in launches(device):
         seen.add(launch.kernel)
-        assert launch.grid[1] == size.N
+        assert launch.grid[1] == min(size.N, launch.cells)
         assert 1 <= launch.steps <= call.T
         assert launch.threads % 32 == 0
         assert 32 <= launch.threads <= 1024
-        {"block": check_block, "grid": check_grid, "general": check_general}[launch.kernel](size, call, launch, device)
+        {"block": check_block, "grid": check_grid, "steps": check_steps, "general": check_general}[launch.kernel](
+            size, call, launch, device
+        )
         xw = size.N * call.B * launch.steps * size.G * size.H * size.item
         work = math.prod(launch.work) * size.item if launch.waits else 0
         one = size.N * call.B * (size.G + 2) * (size.H + 3) * size.item  # a step has to run, however large
         assert xw + work <= max(module.WORKSPACE, 2 * one)
-    assert seen == {"block", "grid", "general"}
+    assert seen == {"block", "grid", "steps", "general"}
 
 
 def check_block(size, call, launch, device):
@@ -73,11 +76,21 @@ def check_grid(size, call, launch, device):
     assert (launch.grid[0] - 1) * units < padded <= launch.grid[0] * units
     assert launch.grid[0] * launch.grid[1] <= device.multiprocessors  # all blocks at once: they wait for one another
     assert launch.waits
-    assert launch.work[:3] == (size.N, launch.steps + 1, math.ceil(call.B / rows) * rows)
+    assert launch.work[:3] == (launch.cells, launch.steps + 1, math.ceil(min(call.B, launch.rows) / rows) * rows)
+    assert launch.rows <= 16
+    assert len(launch.parts(size, call)) == size.N // launch.cells * math.ceil(call.B / launch.rows)
     assert 8 * slice_width(H, size.G, units) >= padded
     assert rows * units <= launch.threads
     assert grid_registers(H, size.G, units) <= 160 < registers(launch.threads)
     assert grid_shared(H, size.G, size.S, units, rows) <= module.SHARED
+
+
+def check_steps(size, call, launch, device):
+    assert device.blas
+    assert 1 <= launch.grid[0] <= math.ceil(call.B * size.H / launch.threads)
+    assert launch.work[:2] == (size.N, call.B)
+    assert launch.work[2] == (size.G + size.two_phases) * size.H
+    assert not launch.waits
 
 
 def check_general(size, call, launch, device):
@@ -96,10 +109,14 @@ def test_which_kernel():
 
     assert {kernel(H, B) for H in (1, 32, 64, 96, 104) for B in (1, 16, 1000)} == {"block"}
     assert {kernel(H, B) for H in (105, 256, 1024, 1056) for B in (1, 16)} == {"grid"}
-    assert {kernel(H, B) for H in (105, 256, 1024) for B in (17, 1000)} == {"general"}
-    assert kernel(1057, 1) == kernel(1024, 1, item=8) == kernel(1024, 1, "gru_reset_before") == "general"
-    assert kernel(1024, 1, device=A100) == kernel(1024, 1, N=2) == "general"
-    assert kernel(528, 1, N=2) == kernel(864, 16, device=A100) == "grid"
+    assert {kernel(H, 64) for H in (160, 256, 1024)} == {"grid"}  # four launches
+    assert {kernel(H, 1000) for H in (256, 512, 1024, 2048)} == {"steps"}
+    assert kernel(1057, 1) == kernel(1024, 1, item=8) == kernel(1024, 1, "gru_reset_before") == "steps"
+    without = dataclasses.replace(H100, blas=False)
+    assert kernel(1057, 1, device=without) == kernel(1024, 1, "gru_reset_before", device=without) == "general"
+    assert kernel(256, 1, "gru_reset_before") == kernel(105, 1000) == "general"
+    assert kernel(1024, 1, device=A100) == "steps"
+    assert kernel(528, 1, N=2) == kernel(529, 1, N=2) == kernel(1056, 16, N=2) == kernel(864, 16, device=A100) == "grid"
     assert (kernel(192, 1, "simple_rnn"), kernel(128, 1, "gru"), kernel(128, 1, "gru_reset_before")) == ("block",) * 3
     assert (kernel(193, 1, "simple_rnn"), kernel(129, 1, "gru"), kernel(2112, 1, "simple_rnn")) == ("grid",) * 3
 

@@ -59,18 +59,19 @@ def test_the_whole_gpu_runs_at_once(name, device, precision):
     for H, B, N in itertools.product((1, 40, 200, 500, 512, 768, 1000), (1, 8, 9, 64, 300), (1, 2)):
         launch = plan_tensor(size_of(name, H, N), Call(B, 1000, precision), device)
         if launch is None:
-            assert N * padded_units(H) / 16 > device.multiprocessors / 2
+            assert padded_units(H) / 16 > device.multiprocessors / 2
             continue
         _, groups, warps, _ = launch.parameters
-        across, N2 = launch.grid
-        assert N2 == N
-        assert across * N <= device.multiprocessors
+        across, cells = launch.grid
+        assert cells == launch.cells
+        assert len(launch.parts(size_of(name, H, N), Call(B, 1000, precision))) == N // cells
+        assert across * cells <= device.multiprocessors
         slices, rest = divmod(across, padded_units(H) // (8 * groups))
         assert rest == 0
         assert 1 <= slices <= math.ceil(B / 8)
         assert launch.threads == 32 * warps
         assert launch.waits
-        assert launch.work == (N, launch.steps + 1, B, padded_units(H))
+        assert launch.work == (cells, launch.steps + 1, B, padded_units(H))
 
 
 def test_blocks_own_more_units_where_that_leaves_fewer_turns():

@@ -10,10 +10,10 @@ import pytest
 from numba_rnn.cells import CELLS
 from numba_rnn.kernels.cuda import launch as data
 from numba_rnn.kernels.cuda import plan, toolkit
+from numba_rnn.kernels.cuda.compiled import KERNELS
 from numba_rnn.kernels.cuda.cuts import registers
 from numba_rnn.kernels.cuda.driver import Device
 from numba_rnn.kernels.cuda.launch import Size
-from numba_rnn.kernels.cuda.machine import KERNELS
 
 from .calls import Call, made
 from .sass import ARCHITECTURES, compiled, instructions, needs_compiler

@@ -8,7 +8,7 @@ import pytest
 from numba_rnn.cells import CELLS
 from numba_rnn.kernels.backend import ScanOptions
 from numba_rnn.kernels.cuda import scan_grid
-from numba_rnn.kernels.cuda.cuts import WARPS
+from numba_rnn.kernels.cuda.cuts import MOST_ROWS, WARPS
 from numba_rnn.kernels.cuda.launch import Launch
 from numba_rnn.kernels.cuda.scan_grid import build_scan_grid
 
@@ -20,16 +20,17 @@ OPTIONS = [ScanOptions(*bits) for bits in itertools.product((False, True), repea
 MASKS = None, "random", "none counts", "rows"
 
 
-def launch_of(call, units, rows):
-    padded = -(-call.H // 4) * 4
-    work = call.N, call.T + 1, -(-call.B // rows) * rows, padded
+def launch_of(call, units, rows, cells=None):
+    padded, cells = -(-call.H // 4) * 4, cells or call.N
+    work = cells, call.T + 1, -(-min(call.B, MOST_ROWS) // rows) * rows, padded
     return Launch(
-        "grid", (call.H, units, rows), (-(-padded // units), call.N), 32 * WARPS, 32 * WARPS, work, True, call.T
-    )
+        "grid", (call.H, units, rows), (-(-padded // units), cells), 32 * WARPS, 32 * WARPS, work, True, call.T,
+        cells=cells, rows=MOST_ROWS,
+    )  # fmt: skip
 
 
-def check(call, units, rows, pieces=(), **how):
-    launch = launch_of(call, units, rows)
+def check(call, units, rows, pieces=(), cells=None, **how):
+    launch = launch_of(call, units, rows, cells)
     actual = scanned(made(build_scan_grid, call, launch.parameters), call, launch, pieces, **how)
     for a, b in zip(actual, call.expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=BOUND[call.dtype])
@@ -71,6 +72,14 @@ def test_pieces_of_time_give_the_whole(name):
     options = ScanOptions(return_sequences=True, go_backwards=True)
     call = Call(name, B=2, T=4, H=5, N=2, mask="random", stateful=True, options=options)
     assert_equal(check(call, 8, 1), check(call, 8, 1, (1, 3)))
+
+
+@pytest.mark.parametrize("name", ONE_PHASE)
+def test_what_one_launch_does_not_take(name):
+    """Two cells, one after the other, and more sequences than one launch has: the bits of each by itself."""
+    options = ScanOptions(return_sequences=True, go_backwards=True)
+    call = Call(name, B=MOST_ROWS + 2, T=3, H=5, N=2, mask="random", stateful=True, options=options)
+    assert_equal(check(call, 8, 4), check(call, 8, 1, (1, 2), cells=1))
 
 
 def test_sequences_do_not_know_how_many_share_a_tile():

@@ -60,6 +60,17 @@ def test_pieces_of_time_give_the_whole(name):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_two_cells_one_after_the_other(name):
+    options = ScanOptions(return_sequences=True, go_backwards=True)
+    call = Call(name, B=3, T=3, H=18, N=2, mask="random", stateful=True, options=options)
+    together = tensor_launch(call, "tf32")
+    across, work = together.grid[0], together.work
+    apart = together._replace(grid=(across, 1), work=(1, *work[1:]), cells=1)
+    for a, b in zip(check(call, together), check(call, apart), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("precision", sorted(ERRORS))
 def test_how_a_call_is_cut_says_little(precision):
     """The same sums in another order; in another slice, or beside others, the same bits."""

@@ -107,7 +107,7 @@ class SimulatedDriver:
     Attributes:
         launches: what ran.
         uploads, downloads: how many; also `uploaded` and `downloaded` in bytes.
-        products: how often `multiply` was called with success.
+        products: how many were computed by `product`.
         orders: which stream came before which.
         seed, schedule, races: of the launches, see `run`; each launch has a seed of its own.
     """
@@ -121,8 +121,8 @@ class SimulatedDriver:
         schedule: str = "random",
         races: bool = False,
     ) -> None:
-        self.device = Device("simulated", capability, multiprocessors)
-        self.blas, self.seed, self.schedule, self.races = blas, seed, schedule, races
+        self.device = Device("simulated", capability, multiprocessors, blas=blas)
+        self.seed, self.schedule, self.races = seed, schedule, races
         self.launches: list[Launch] = []
         self.uploads = self.downloads = self.uploaded = self.downloaded = self.products = self.allocations = 0
         self.streams = itertools.count(101)
@@ -200,22 +200,26 @@ class SimulatedDriver:
             raise ValueError("fill takes C-contiguous arrays")
         memory.reshape(-1).view(np.uint8)[:] = byte
 
-    def multiply(self, x: Any, w: Any, z: Any, precision: str, stream: Any) -> bool:
-        """By NumPy, in the arrays' own dtype."""
-        if not self.blas:
-            return False
+    def product(self, x: Any, w: Any, z: Any, precision: str, stream: Any) -> Any:
+        """By NumPy, in the arrays' own dtype, each row by itself."""
+        if not self.device.blas:
+            return None
         x, w, z = memory_of(x), memory_of(w), memory_of(z)
         if not x.dtype == w.dtype == z.dtype:
-            raise TypeError(f"multiply takes arrays of one dtype. Received: {x.dtype}, {w.dtype}, {z.dtype}.")
+            raise TypeError(f"product takes arrays of one dtype. Received: {x.dtype}, {w.dtype}, {z.dtype}.")
         if x.shape[-1] != w.shape[0] or z.shape != (*x.shape[:-1], w.shape[1]):
-            raise ValueError(f"multiply {x.shape} by {w.shape} into {z.shape}")
-        if x.shape[-1] > 1 and x.size and x.strides[-1] != x.itemsize:
-            raise ValueError("the rows of x must be contiguous")
-        rows = math.prod(x.shape[:-1])
-        with np.errstate(all="ignore"):
-            z[...] = (x.reshape(rows, -1) @ w).reshape(z.shape) if rows else z
-        self.products += 1
-        return True
+            raise ValueError(f"product of {x.shape} and {w.shape} into {z.shape}")
+        for array in (x, w, z):
+            if array.shape[-1] > 1 and array.size and array.strides[-1] != array.itemsize:
+                raise ValueError("the rows of x, w and z must be contiguous")
+
+        def multiply() -> None:
+            with np.errstate(all="ignore"):
+                for place in np.ndindex(x.shape[:-1]):
+                    z[place] = x[place] @ w
+            self.products += 1
+
+        return multiply
 
     def flag(self) -> Flag:
         """An int32, 0."""
