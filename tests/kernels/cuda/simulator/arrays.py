@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from typing import Any
 
 import numpy as np
 
-__all__ = ["GARBAGE", "Checked", "OutOfRangeError", "Traced", "dtype_of", "fill_garbage", "shape_of"]
+__all__ = ["GARBAGE", "Checked", "OutOfRangeError", "Traced", "dtype_of", "fill_garbage", "registers", "shape_of"]
 
 GARBAGE = 0x7FFADBAD  # NaN in float32; twice, NaN in float64; a large number in integers
 
@@ -70,6 +72,62 @@ class Traced(Checked):
         self.space.trace_write(self, index, before == after or (before != before and after != after))  # noqa: PLR0124 (NaN)
 
 
+class Registers(dict[Any, Any]):
+    """An array of one thread: a number for each index. NumPy's would take thrice as long, and know negative indices."""
+
+    __slots__ = ()
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def __missing__(self, index: Any) -> Row:
+        return Row(self, index if isinstance(index, tuple) else (index,))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
+
+class Row:
+    """Part of an array of registers, whose first indices are given."""
+
+    def __init__(self, whole: Registers, given: tuple[Any, ...]) -> None:
+        self.whole, self.given, self.shape = whole, given, whole.shape[len(given) :]
+        if not self.shape or not all(0 <= i < n for i, n in zip(given, whole.shape, strict=False)):
+            raise OutOfRangeError(f"index {given} of an array of shape {whole.shape}")
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.whole[(*self.given, *index) if isinstance(index, tuple) else (*self.given, index)]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.whole[(*self.given, *index) if isinstance(index, tuple) else (*self.given, index)] = value
+
+
+@functools.cache
+def registers(shape: Any, kind: Any) -> Any:
+    """A function that makes arrays of registers, full of garbage."""
+    sizes, dtype = shape_of(shape), dtype_of(kind)
+    number: Any = int if dtype == np.uint64 else dtype.type  # addresses: Python's are faster
+    garbage = np.empty(1, dtype)
+    fill_garbage(garbage)
+
+    class Typed(Registers):
+        __slots__ = ()
+
+        def __setitem__(self, index: Any, value: Any, put: Any = dict.__setitem__) -> None:
+            if index not in self:
+                raise OutOfRangeError(f"index {index} of an array of shape {sizes}")
+            put(self, index, value if value.__class__ is number else number(value))
+
+    Typed.shape, Typed.dtype = sizes, dtype
+    indices = range(sizes[0]) if len(sizes) == 1 else itertools.product(*map(range, sizes))
+    return functools.partial(Typed, dict.fromkeys(indices, number(garbage[0])))
+
+
 def check(array: Any, index: Any) -> None:
     """The rarer kinds of indices."""
     if isinstance(index, slice):
@@ -83,7 +141,9 @@ def check(array: Any, index: Any) -> None:
 
 
 def dtype_of(kind: Any) -> np.dtype[Any]:
-    """NumPy's dtype of a dtype, a NumPy scalar type or one of numba's scalar types."""
+    """NumPy's dtype of a dtype, a NumPy scalar type or one of numba's scalar types; `int` stands for uint64."""
+    if kind is int:
+        return np.dtype(np.uint64)
     return np.dtype(getattr(kind, "name", kind)) if not isinstance(kind, (np.dtype, type)) else np.dtype(kind)
 
 

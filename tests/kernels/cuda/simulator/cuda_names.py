@@ -5,9 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from .arrays import Checked, dtype_of, fill_garbage, shape_of
+from .arrays import Checked, registers
 from .mathematics import fma
 from .scheduling import DivergenceError, line_of, name_of
 
@@ -51,16 +49,10 @@ class SharedNames:
 class LocalNames:
     """`cuda.local`."""
 
-    def __init__(self) -> None:
-        self.templates: dict[Any, Checked] = {}
-
-    def array(self, shape: Any, dtype: Any, alignment: int | None = None) -> Checked:
+    @staticmethod
+    def array(shape: Any, dtype: Any, alignment: int | None = None) -> Any:
         """Of the thread, full of garbage."""
-        template = self.templates.get((shape, dtype))
-        if template is None:
-            template = self.templates[shape, dtype] = np.empty(shape_of(shape), dtype_of(dtype)).view(Checked)
-            fill_garbage(template)
-        return template.copy()
+        return registers(shape, dtype)()
 
 
 class ConstNames:

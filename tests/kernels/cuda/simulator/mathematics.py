@@ -11,6 +11,8 @@ import numpy as np
 __all__ = ["MATH", "fma"]
 
 FLOAT32, FLOAT64 = np.float32, np.float64
+ROUNDED = np.empty((), FLOAT32)
+ROUND = memoryview(ROUNDED)  # written here and read there, a number is rounded in half the time of FLOAT32(number)
 
 
 def unary(exact: Callable[[float], float], numpy_twin: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
@@ -81,7 +83,8 @@ def twins() -> dict[str, Callable[..., Any]]:
 def fma(x: Any, y: Any, z: Any) -> Any:
     """x y + z, rounded once. In float32 by way of float64: one in 2^29 results may be off by a last bit."""
     if x.__class__ is FLOAT32 and y.__class__ is FLOAT32 and z.__class__ is FLOAT32:
-        return FLOAT32(float(x) * float(y) + float(z))
+        ROUND[()] = float(x) * float(y) + float(z)
+        return ROUNDED[()]
     x, y, z = float(x), float(y), float(z)
     product = x * y
     if not (math.isfinite(product) and math.isfinite(z)) or abs(x) > 1e290 or abs(y) > 1e290:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import bisect
 import math
+from bisect import bisect_left, bisect_right
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,11 @@ class Region:
         self.start, self.end, self.bytes = start, end, data
         whole = data[: data.size // 4 * 4]
         self.floats, self.words = whole.view(np.float32), whole.view(np.uint32)
+
+    def double(self, address: int) -> Any:
+        """The float64 there, as an array of one."""
+        first = address - self.start
+        return self.bytes[first : first + 8].view(np.float64)
 
 
 def root_of(array: Any) -> Any:
@@ -82,7 +87,7 @@ class Global:
             return out
         low, high = np.lib.array_utils.byte_bounds(array)
         start, end = base + low - pointer, base + high - pointer
-        i = bisect.bisect_left(self.starts, start)
+        i = bisect_left(self.starts, start)
         # Arguments that overlap are one region.
         while i > 0 and self.regions[i - 1].end > start:
             i -= 1
@@ -106,15 +111,15 @@ class Global:
             origin = array.origin = self.bases[pointer][0] + data_pointer(array) - pointer
         return origin + offset_of(array, index)
 
-    def find(self, address: int, size: int) -> tuple[Region, int]:
-        """The region and the index of the word at an address, from where `size` bytes are used."""
+    def find(self, address: int, size: int) -> Region:
+        """The region of an address, from where `size` bytes are used."""
         if address % size:
             raise OutOfRangeError(f"address {address:#x} is not a multiple of {size}")
-        i = bisect.bisect_right(self.starts, address) - 1
+        i = bisect_right(self.starts, address) - 1
         if i >= 0:
             region = self.regions[i]
             if address + size <= region.end:
-                return region, (address - region.start) >> 2
+                return region
         raise OutOfRangeError(f"{size} bytes at the global address {address:#x} belong to no argument of the kernel")
 
     def trace_read(self, array: Any, index: Any) -> None:
@@ -235,5 +240,5 @@ class Layout:
 
     def holds(self, address: int, size: int) -> bool:
         """Whether these bytes lie in one array."""
-        i = bisect.bisect_right(self.starts, address) - 1
+        i = bisect_right(self.starts, address) - 1
         return i >= 0 and address + size <= self.ends[i]

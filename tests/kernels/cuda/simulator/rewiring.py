@@ -47,7 +47,7 @@ class Rewiring:
         if isinstance(value, types.ModuleType):
             return Package(value, self) if value.__name__.startswith("numba_rnn.") else value
         if isinstance(value, toolkit.types.Type):
-            return np.dtype(value.name).type
+            return int if value is toolkit.uint64 else np.dtype(value.name).type  # of addresses: Python's are faster
         if hasattr(value, "py_func"):
             return self.function(value.py_func)
         if isinstance(value, tuple) and type(value) is tuple:
