@@ -49,6 +49,7 @@ class Kernel:
             self._dispatcher[grid, threads, stream](*arguments)
             return
         loaded = self._loaded.get(kind)
+        # A thread that has no context yet is refused as well, and has one after numba's launch.
         if loaded is not None and loaded.launch(grid, threads, int(stream), data):
             return
         self._dispatcher[grid, threads, stream](*arguments)
@@ -118,15 +119,9 @@ def _pack_array(array: Any) -> tuple[int, bytes]:
         flags, strides, size = array.flags, array.strides, array.size
         contiguous, spread = (flags["C_CONTIGUOUS"], flags["F_CONTIGUOUS"]), size != 0 and 0 in strides
         key = type(array), array.dtype, array.ndim, contiguous, spread
-        words = (
-            0,
-            0,
-            size,
-            array.dtype.itemsize,
-            array.gpu_data.device_ctypes_pointer.value or 0,
-            *array.shape,
-            *strides,
-        )
+        pointer = array.gpu_data.device_ctypes_pointer.value or 0
+        owner = 0, 0  # of the memory: numba's kernels take it, and do without
+        words = *owner, size, array.dtype.itemsize, pointer, *array.shape, *strides
         kind = _kinds.get(key)
         if kind is None:
             kind = _kinds.setdefault(key, next(_numbers))
@@ -168,7 +163,7 @@ def _load(dispatcher: Any, stream: Any, arguments: tuple[Any, ...], data: bytes)
         same = not after and b"".join(map(_word, found)) == data
         if driver is None or not same or compiled.debug or getattr(compiled, "launch_config_sensitive", False):
             return None
-        return _Loaded(compiled, compiled.library.get_cufunc().handle, len(data))
+        return _Loaded(compiled, driver.CUfunction(int(compiled.library.get_cufunc().handle)), len(data))
     except (AttributeError, KeyError, TypeError, ValueError, struct.error):
         return None
 
