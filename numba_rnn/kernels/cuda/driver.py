@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from numba_rnn._typing import Array
-from numba_rnn.kernels.cuda import blas, toolkit
+from numba_rnn.kernels.cuda import blas, launching, toolkit
 
 __all__ = ["Device", "Driver", "Hardware"]
 
@@ -114,11 +114,11 @@ class Hardware:
 
     def kernel(self, function: Callable[..., None], threads: int) -> Any:
         """Compiled at its first launch."""
-        return toolkit.kernel(function, threads)
+        return launching.Kernel(toolkit.kernel(function, threads))
 
     def launch(self, kernel: Any, grid: tuple[int, int], threads: int, stream: Any, *arguments: Any) -> None:
         """Returns at once."""
-        kernel[grid, threads, stream](*arguments)
+        kernel.launch(grid, threads, stream, arguments)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """A numba device array."""

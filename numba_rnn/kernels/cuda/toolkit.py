@@ -1,4 +1,7 @@
-"""All that the library takes from numba's CUDA target, in one place: another toolkit would be another module of these names."""
+"""All that the library imports of numba's CUDA target, in one place: another toolkit would be another module of these names.
+
+What it knows of the inside of numba's kernels is in `launching`.
+"""
 
 import numpy as np
 

@@ -1,8 +1,14 @@
-"""Shared by the tests of the CUDA backend: one whose GPU is the simulator, in place of the real one."""
+"""Shared by the tests of the CUDA backend: one whose GPU is the simulator, and processes whose CUDA driver is a stand-in."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +18,10 @@ from numba_rnn.kernels.cuda import machine
 from numba_rnn.kernels.cuda.machine import CUDA
 from numba_rnn.kernels.cuda.plan_exact import plan_general, plan_steps
 
+from .sass import why_not
 from .simulator.driver import SimulatedDriver
+
+HERE = Path(__file__).parent
 
 
 @pytest.fixture
@@ -49,3 +58,39 @@ def kernel(request: pytest.FixtureRequest, driver: SimulatedDriver, cuda: CUDA, 
         driver.device = dataclasses.replace(driver.device, blas=True)
         monkeypatch.setattr(machine, "plan", plan_steps)
     return kind
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a CUDA driver whose kernels do nothing, `no_gpu.c`."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if (reason := why_not()) is not None:
+        pytest.skip(reason)
+    if compiler is None:
+        pytest.skip("needs a C compiler")
+    if not sys.platform.startswith("linux"):
+        pytest.skip("the stand-in for the CUDA driver is Linux's")
+    out = tmp_path_factory.mktemp("driver")
+    target = ("-Wl,-soname,libcuda.so.1", "-o", str(out / "libcuda.so.1"), str(HERE / "no_gpu.c"), "-ldl")
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", *target], check=True, capture_output=True)
+    return out
+
+
+@pytest.fixture
+def ran(library: Path) -> Any:
+    """A function of `no_gpu.py`, or of another such script, in a process of its own."""
+
+    def run(*arguments: str, script: str = "no_gpu.py") -> Any:
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("CUDA_VISIBLE", "NUMBA_RNN"))
+        }
+        environment |= {
+            "LD_LIBRARY_PATH": str(library),
+            "PYTHONPATH": os.pathsep.join(map(str, (HERE.parents[2], *sys.path))),
+        }
+        command = [sys.executable, "-W", "error", str(HERE / script), *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return run

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef int R;
 typedef uint64_t Address;
@@ -15,7 +16,11 @@ typedef void *Handle;
 #define UNUSED __attribute__((unused))
 
 int calls;                /* of a kernel */
-int called[4096][6];      /* grid x, y; threads; whether cooperative; blocks of a cluster; stream */
+#define MOST 4096
+int called[MOST][6];      /* grid x, y; threads; whether cooperative; blocks of a cluster; stream */
+uint64_t given[MOST][256]; /* function, shared bytes, grid z, threads y, z; then the parameters, as far as `sizes` goes */
+unsigned char sizes[251]; /* bytes of each parameter of the kernels launched from now on; a 0 ends them */
+int refusal, pause_us;    /* what a launch is answered with, if not 0; how long it takes */
 int allocations, waits;   /* of device memory; for a stream, an event or all */
 
 static uintptr_t names = 0x2000; /* handles are numbers that nobody looks behind */
@@ -101,8 +106,16 @@ R cuOccupancyMaxActiveBlocksPerMultiprocessor(int *n, Handle f UNUSED, int t UNU
 typedef struct { int id; char padding[4]; uint32_t value[16]; } Attribute;
 typedef struct { unsigned grid[3], block[3], shared; Handle stream; Attribute *attributes; unsigned count; } Launch;
 
-R cuLaunchKernelEx(const Launch *l, Handle f UNUSED, void **p UNUSED, void **x UNUSED) {
-    int *c = called[calls < 4095 ? calls++ : calls];
+R cuLaunchKernelEx(const Launch *l, Handle f, void **p, void **x UNUSED) {
+    if (!current) return 201; /* no context */
+    if (refusal) return refusal;
+    if (pause_us) usleep(pause_us);
+    int n = __atomic_fetch_add(&calls, 1, __ATOMIC_SEQ_CST), *c;
+    if (n >= MOST) n = MOST - 1;
+    c = called[n];
+    uint64_t *g = given[n];
+    g[0] = (uintptr_t)f, g[1] = l->shared, g[2] = l->grid[2], g[3] = l->block[1], g[4] = l->block[2];
+    for (int i = 0; sizes[i]; i++) memcpy(g + 5 + i, p[i], sizes[i]);
     c[0] = l->grid[0], c[1] = l->grid[1], c[2] = l->block[0], c[3] = 0, c[4] = 1, c[5] = (int)(uintptr_t)l->stream;
     for (unsigned i = 0; i < l->count; i++) {
         if (l->attributes[i].id == 2) c[3] = l->attributes[i].value[0];

@@ -2,65 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-from .sass import needs_compiler
-
-HERE = Path(__file__).parent
-COMPILER = shutil.which("cc") or shutil.which("gcc")
-pytestmark = [
-    needs_compiler,
-    pytest.mark.skipif(COMPILER is None, reason="needs a C compiler"),
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the stand-in for the CUDA driver is Linux's"),
-]
-
-
-@pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the driver."""
-    out = tmp_path_factory.mktemp("driver")
-    source = HERE / "no_gpu.c"
-    command = [
-        str(COMPILER),
-        "-shared",
-        "-fPIC",
-        "-O1",
-        "-Wl,-soname,libcuda.so.1",
-        "-o",
-        str(out / "libcuda.so.1"),
-        str(source),
-        "-ldl",
-    ]
-    subprocess.run(command, check=True, capture_output=True)
-    return out
-
-
-@pytest.fixture
-def ran(library: Path) -> Any:
-    """A function of `no_gpu.py`, in a process of its own."""
-
-    def run(*arguments: str) -> Any:
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("CUDA_VISIBLE", "NUMBA_RNN"))
-        }
-        environment |= {
-            "LD_LIBRARY_PATH": str(library),
-            "PYTHONPATH": os.pathsep.join(map(str, (HERE.parents[2], *sys.path))),
-        }
-        command = [sys.executable, "-W", "error", str(HERE / "no_gpu.py"), *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, done.stderr[-3000:]
-        return json.loads(done.stdout.splitlines()[-1])
-
-    return run
 
 
 def test_driver(ran: Any) -> None:
@@ -84,6 +28,7 @@ def test_scans(ran: Any, kind: str) -> None:
         assert len(scans) >= 2, (name, call)
         assert {launch[5] for launch in call["launches"]} == {call["stream"]}, name
         assert call["again"]["allocations"] == 0, f"{name}: a call like the one before allocates"
+        assert call["ours"] == [True] * len(call["again"]["launches"]), f"{name}: it takes arrays apart for a launch"
 
 
 def test_arrays(ran: Any) -> None:
@@ -103,3 +48,4 @@ def test_models(ran: Any) -> None:
     assert found["waits"] == 0
     assert found["allocations"] == 3, "more than the results was allocated"
     assert {launch[5] for launch in found["launches"]} == {1}
+    assert found["ours"] == [True] * len(found["launches"]), "arrays were taken apart for a launch"
