@@ -71,8 +71,8 @@ def store_words(at, words):
 def build_scan_grid(real, G, first, S, E, H, units, rows, update, gate, act, rec):
     """The kernel of a cell with H units; grid (ceil(H in whole fours / units), cells), 32 * WARPS threads. See `scan`.
 
-    A launch takes up to MOST_ROWS sequences. work (cells, n + 1, these in whole tiles, H in whole fours): h before every step, and
-    after the last. Sequences run `rows` at a time, one such tile after another: while one waits for its h, the tiles after it give
+    A launch takes up to MOST_ROWS sequences. work (cells, n + 1, these in whole tiles, H in whole fours) or more: of each cell, h
+    before every step, and after the last. Sequences run `rows` at a time, one such tile after another: while one waits for its h, the tiles after it give
     the block something to do. A block has `units` units, a power of two and a multiple of `lane_units(G)`.
 
     Each warp multiplies a slice of h, which it brings in itself; each of its lanes multiplies the columns of some units by every so
@@ -224,7 +224,7 @@ def build_scan_grid(real, G, first, S, E, H, units, rows, update, gate, act, rec
         y_tile = once64(rows * y.shape[1] * y.shape[2] * item)
         y_step = once64((y_row - tiles * rows * y.shape[1] * y.shape[2]) * item)
         work_at = address(work, (own_cell, 0, 0, 0)) + uint64((warp * width + 4 * lane) * item)
-        next_at = address(work, (own_cell, 1, r, 0)) + uint64((unit0 + ui) * item)
+        next_at = address(work, (own_cell, 0, r, 0)) + uint64((tiles * rows * padded + unit0 + ui) * item)
         cuda.syncthreads()
 
         turn = uint32(0)

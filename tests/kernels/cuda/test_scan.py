@@ -12,6 +12,8 @@ from numba_rnn.errors import DeviceError
 from numba_rnn.functional import both_ways, linear, scan
 from numba_rnn.kernels.backend import ScanOptions
 from numba_rnn.kernels.cuda import launch as data
+from numba_rnn.kernels.cuda import machine
+from numba_rnn.kernels.cuda.plan_exact import plan_grid
 
 from ..cpu.test_scan import BOUND, assert_same, make_call, make_cell
 
@@ -44,6 +46,19 @@ def test_two_cells_run_opposite_ways_in_one_launch(rng, kernel, driver, name):
         assert [launch.name for launch in driver.launches] == launched
         with config.device("reference"):
             assert_same(actual, scan(pair, x, mask, state, options), 1e-6)
+
+
+def test_a_call_too_large_for_one_launch(rng, cuda, driver, monkeypatch):
+    """On a GPU that has room for one of two cells, and for 16 of 18 sequences, at once."""
+    driver.device = dataclasses.replace(driver.device, multiprocessors=1)
+    monkeypatch.setattr(machine, "plan", plan_grid)
+    pair = both_ways(*(make_cell(rng, CELLS["gru"], 2, 4, "float32") for _ in range(2)))
+    x, mask, _ = make_call(rng, pair, 18, 2, masked=True, stateful=False)
+    options = ScanOptions(return_sequences=True)
+    actual = scan(pair, x, mask, None, options)
+    assert sum(launch.name == "scan" for launch in driver.launches) == 4
+    with config.device("reference"):
+        assert_same(actual, scan(pair, x, mask, None, options), 1e-6)
 
 
 @pytest.mark.parametrize("backwards", [False, True])

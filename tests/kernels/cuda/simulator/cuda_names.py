@@ -223,7 +223,6 @@ class Cuda:
         group.values[lane] = value
         if len(group.values) < group.expected:
             group.waiting.append(thread)
-            self.scheduler.fruitless = 0
             self.scheduler.pause()
             return group
         del warp.groups[mask]
