@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -64,7 +65,8 @@ def same(layer: Any, x: Any, driver: SimulatedDriver, **arguments: Any) -> None:
             layer(x, **arguments)
             random_weights(layer, rng)
             wanted = layer(x, **arguments)
-        place, found = inside(layer, x, **arguments)
+        with mock.patch.object(driver, "launch"):  # brings the weights: what it computes nobody looks at
+            inside(layer, x, **arguments)
         before = driver.uploads, driver.downloads
         place, found = inside(layer, x, **arguments)
         assert (driver.uploads, driver.downloads) == before, "weights are there, and nothing else has to be"

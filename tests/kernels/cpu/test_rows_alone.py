@@ -3,6 +3,8 @@
 Seen to fail where a row's neighbour in a vector, a tile or a block has any part in it, be it times zero.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -50,19 +52,19 @@ def test_cells(rng, name, dtype):
         x = rng.standard_normal((B, T, D)).astype(dtype)
         states = [rng.standard_normal((B, H)).astype(dtype) for _ in CELLS[name].states]
         masks = rng.random((B, T)) < 0.6
+        calls = list(
+            itertools.product((None, masks), (ScanOptions(False, True), ScanOptions(True, False)), (True, False))
+        )
+        wanted = [outputs(scan(cell, x, mask, tuple(states) if given else None, opt)) for mask, opt, given in calls]
         for hostile in HOSTILE.values():
             value, odd = hostile(np.dtype(dtype)), int(rng.integers(B))
-            for mask in (None, masks):
-                for options in (ScanOptions(False, True), ScanOptions(True, False)):
-                    want = outputs(scan(cell, x, mask, tuple(states), options))
-                    own, given = x.copy(), [s.copy() for s in states]
-                    own[odd, rng.integers(T)] = value
-                    for s in given[: int(rng.integers(len(given) + 1))]:
-                        s[odd, ::2] = value
-                    got = outputs(scan(cell, own, mask, tuple(given), options))
-                    assert_others_untouched(want, got, odd)
-                    got = outputs(scan(cell, own, mask, None, options))
-                    assert_others_untouched(outputs(scan(cell, x, mask, None, options)), got, odd)
+            for (mask, options, given), want in zip(calls, wanted, strict=True):
+                own, theirs = x.copy(), [s.copy() for s in states]
+                own[odd, rng.integers(T)] = value
+                for s in theirs[: int(rng.integers(len(theirs) + 1))]:
+                    s[odd, ::2] = value
+                got = outputs(scan(cell, own, mask, tuple(theirs) if given else None, options))
+                assert_others_untouched(want, got, odd)
 
 
 @pytest.mark.parametrize("storage", ["bfloat16", "float16", "int8"])

@@ -36,17 +36,15 @@ def check(call, rows, lanes, pieces=(), **how):
 @pytest.mark.parametrize("dtype", sorted(BOUND))
 @pytest.mark.parametrize("name", sorted(CELLS))
 def test_every_cut_direction_and_mask(name, dtype):
-    cuts, masks = itertools.cycle(CUTS), itertools.cycle(MASKS)
-    for i, (options, H, N) in enumerate(
-        zip(OPTIONS * 2, itertools.cycle((1, 3, 8, 9, 13)), itertools.cycle((1, 2)), strict=False)
-    ):
+    cuts, masks, units = itertools.cycle(CUTS), itertools.cycle(MASKS), itertools.cycle((1, 3, 8, 9, 13))
+    for i, options in enumerate(OPTIONS * (2 if dtype == "float32" else 1)):
         rows, lanes = next(cuts)
         call = Call(
             name,
             B=1 + i % 5,
             T=1 + i % 7,
-            H=H,
-            N=N,
+            H=next(units),
+            N=1 + i % 2,
             dtype=dtype,
             mask=next(masks),
             stateful=i % 3 > 0,
@@ -61,10 +59,9 @@ def test_every_cut_direction_and_mask(name, dtype):
 def test_the_order_of_threads_says_nothing(name, schedule):
     """The same bits, and no access that nothing orders."""
     call = Call(name, B=3, T=6, H=9, mask="random", stateful=True, options=ScanOptions(return_sequences=True))
-    runs = [check(call, 2, 4, seed=seed, schedule=schedule, races=seed == 0) for seed in range(3)]
-    for other in runs[1:]:
-        for a, b in zip(runs[0], other, strict=True):
-            np.testing.assert_array_equal(a, b)
+    runs = [check(call, 2, 4, seed=seed, schedule=schedule, races=seed == 0) for seed in range(2)]
+    for a, b in zip(*runs, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("name", sorted(CELLS))

@@ -368,7 +368,6 @@ class Ptx:
                 self.races.write(block.memory.key + word)
         barrier.bytes -= 16
         self.settle(barrier)
-        self.scheduler.version += 1
 
     def cooperative(self) -> None:
         """All blocks run at once here anyway."""

@@ -6,15 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from .mathematics import ROUND
+
 __all__ = ["mma_bf16", "mma_tf32", "to_bf16", "to_tf32"]
 
+WORD = ROUND.cast("B").cast("I", ())  # the same four bytes
 LANES = np.arange(32)
 ROW, PAIR = LANES >> 2, LANES & 3  # "groupID" and "threadID_in_group" of the PTX ISA
 
 
 def bits(x: Any) -> int:
     """Of a float32."""
-    return int(np.float32(x).view(np.uint32))
+    ROUND[()] = x
+    return WORD[()]
 
 
 def to_tf32(x: Any) -> int:

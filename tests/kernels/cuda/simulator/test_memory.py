@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from numba_rnn.kernels.cuda import ptx
-from numba_rnn.kernels.cuda.toolkit import cuda, float32, float64, int32
+from numba_rnn.kernels.cuda.toolkit import cuda, float32, float64, int32, uint64
 
 from . import OutOfRangeError, run
 
@@ -29,6 +29,32 @@ def test_memory_begins_as_garbage():
     out = np.zeros(4, np.int32)
     run(kernel, 1, 4, (out,))
     assert (out > 2**30).all()  # no index of anything, and each thread has its own
+
+
+def test_local_arrays():
+    """Numbers are of the array's type, rows are views, and there is nothing beyond the end."""
+
+    def kernel(out):
+        w, n = cuda.local.array((2, 3), float32), cuda.local.array(2, uint64)
+        row = w[1]
+        w[1, 0], row[1], w[1][2] = float64(0.1), float32(2), 3
+        for i in range(3):
+            out[i] = w[np.int64(1), i] * float64(1)
+        n[0], n[1] = ptx.address(out, 1), uint64(7)
+        out[3] = ptx.load_float64(n[0] + uint64(8))
+        a, b = n
+        assert (a, b) == (n[0], 7)
+        assert (w.shape, len(w), len(row), n.dtype) == ((2, 3), 2, 3, np.uint64)
+        assert n[1] not in [*w[0], *w[1]]
+        for index in ((2, 0), (0, 3), (-1, 0), (0, -1), 2, -1, (0, 0, 0)):
+            with pytest.raises(OutOfRangeError):
+                w[index] = 0
+        with pytest.raises(OutOfRangeError):
+            row[-1] = 0
+
+    out = np.zeros(4)
+    run(kernel, 1, 1, (out,))
+    assert out.tolist() == [np.float32(0.1), 2, 3, 3]
 
 
 def test_shared_memory_is_of_one_block():
