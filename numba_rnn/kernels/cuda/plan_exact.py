@@ -21,10 +21,8 @@ MOST_BLOCK_THREADS = 768
 GRID_UNITS = 8, 16, 32
 GRID_WEIGHTS = 160  # registers
 MOST_GRID_GATES = 4
-# The kernel of one step.
-STEP_THREADS, MOST_BLOCKS = 256, 4096
-# The general kernel.
-MOST_THREADS = 256  # of a block of the general kernel: its registers, up to 255 a thread, allow no more
+# The general kernel, and that of one step.
+MOST_THREADS = 256  # of a block: their registers, up to 255 a thread, allow no more
 
 
 def plan_block(size: Size, call: Call, device: Device) -> Launch | None:
@@ -109,12 +107,13 @@ def plan_steps(size: Size, call: Call, device: Device) -> Launch | None:
     """A product of all sequences with the recurrent weights, then their gates, step by step; None without cuBLAS."""
     if not device.blas:
         return None
+    threads = min(MOST_THREADS, 32 * math.ceil(size.H / 32))
     return Launch(
         kernel="steps",
         parameters=(1,),
-        grid=(min(MOST_BLOCKS, math.ceil(call.B * size.H / STEP_THREADS)), size.N),
-        threads=STEP_THREADS,
-        most_threads=STEP_THREADS,
+        grid=(call.B * math.ceil(size.H / threads), size.N),
+        threads=threads,
+        most_threads=MOST_THREADS,
         work=(size.N, call.B, (size.G + (1 if size.two_phases else 0)) * size.H),
         waits=False,
         steps=steps_at_once(size, call.B, call.T),

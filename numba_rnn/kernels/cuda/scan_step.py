@@ -2,13 +2,13 @@
 
 from numba_rnn.kernels.backend import BACKWARDS, ZERO_MASKED
 from numba_rnn.kernels.cuda.scan import MASKED, output_at, time_of
-from numba_rnn.kernels.cuda.toolkit import cuda, int32
+from numba_rnn.kernels.cuda.toolkit import cuda
 
 __all__ = ["build_scan_step"]
 
 
 def build_scan_step(real, G, first, S, E, phase, update, gate, act, rec):
-    """One step of all cells; grid (any, N), any number of threads: each takes every so manieth unit of all sequences.
+    """One step of all cells; grid (B * ceil(H / threads), N): a thread is a unit of one sequence.
 
     The arrays are those of `scan`, but for work (N, B, (G + 1) * H): h U without the bias, then what replaces h for the gates after
     `first`, which a cell without two phases has no need of. `states` are replaced in place; `i` is the step's place in xw.
@@ -24,7 +24,9 @@ def build_scan_step(real, G, first, S, E, phase, update, gate, act, rec):
 
     def scan(xw, mask, biases, extra, states, y, work, i, start, T, flags):
         cell = cuda.blockIdx.y
-        B, n, H = xw.shape[1], xw.shape[2], int32(states.shape[3])
+        n, H = xw.shape[2], states.shape[3]
+        tiles = -(-H // cuda.blockDim.x)  # blocks of a sequence
+        row, u = cuda.blockIdx.x // tiles, cuda.blockIdx.x % tiles * cuda.blockDim.x + cuda.threadIdx.x
         backwards = (flags & BACKWARDS != 0) != (cell == 1)
         at, t = n - 1 - i if backwards else i, time_of(start + i, T, backwards)
         place = output_at(start + i, T, cell, flags)
@@ -32,8 +34,7 @@ def build_scan_step(real, G, first, S, E, phase, update, gate, act, rec):
         rv = cuda.local.array(G, real)
         sv = cuda.local.array(S, real)
         pv = cuda.local.array(parameters, real)
-        for k in range(int32(cuda.grid(1)), int32(B * H), int32(cuda.gridsize(1))):
-            row, u = int32(k // H), int32(k % H)
+        if u < H:
             for g in range(begun):
                 xv[g] = xw[cell, row, at, g * H + u] + biases[cell, 0, g * H + u]
                 rv[g] = work[cell, row, g * H + u] + biases[cell, 1, g * H + u]

@@ -14,6 +14,7 @@ from numba_rnn.kernels.cuda.compiled import KERNELS
 from numba_rnn.kernels.cuda.cuts import registers
 from numba_rnn.kernels.cuda.driver import Device
 from numba_rnn.kernels.cuda.launch import Size
+from numba_rnn.kernels.cuda.scan_step import build_scan_step
 
 from .calls import Call, made
 from .sass import ARCHITECTURES, compiled, instructions, needs_compiler
@@ -117,3 +118,16 @@ def test_the_largest_cells_of_each_cut(name, H, B, dtype, capability):
     launch, found = built(name, H, B, capability, dtype)
     assert launch.kernel == "block"
     assert_lean(launch, found, found.time_loop)
+
+
+@pytest.mark.parametrize("capability", ARCHITECTURES)
+@pytest.mark.parametrize(("name", "phase", "most"), [("lstm", 1, 704), ("gru_reset_before", 0, 392)])
+def test_one_step(name, phase, most, capability):
+    kernel = made(build_scan_step, Call(name, 1, 1, 1), (phase,), fresh=True)
+    real, boolean, int64 = toolkit.float32, toolkit.types.boolean, toolkit.int64
+    three, four = real[:, :, ::1], real[:, :, :, ::1]
+    arguments = four, boolean[:, ::1], three, three, four, three, three, *[int64] * 4
+    found = compiled(kernel, arguments, 256, capability)
+    assert found.spills == 0
+    assert found.doubles == set()
+    assert found.full.total() <= most * SLACK, str(found)

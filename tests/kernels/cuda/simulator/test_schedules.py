@@ -47,6 +47,11 @@ def a_missing_block(words):
             pass
 
 
+def all_vote_in_vain(words):
+    while cuda.any_sync(0xFF, ptx.load_relaxed(ptx.address(words, cuda.threadIdx.x % 4)) == 0):
+        pass
+
+
 def a_missing_lane(words):
     if cuda.threadIdx.x != 3:
         cuda.shfl_xor_sync(0xFF, 1, 1)
@@ -55,7 +60,9 @@ def a_missing_lane(words):
 
 
 @both_schedules
-@pytest.mark.parametrize("kernel", [unreached, all_poll, each_waits_for_the_next, a_missing_block, a_missing_lane])
+@pytest.mark.parametrize(
+    "kernel", [unreached, all_poll, each_waits_for_the_next, a_missing_block, all_vote_in_vain, a_missing_lane]
+)
 def test_deadlocks(kernel, schedule):
     with pytest.raises(DeadlockError):
         run(kernel, 2, 8, (np.zeros(4, np.uint32),), schedule=schedule)
