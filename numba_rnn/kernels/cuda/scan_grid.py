@@ -72,8 +72,8 @@ def build_scan_grid(real, G, first, S, E, H, units, rows, update, gate, act, rec
     """The kernel of a cell with H units; grid (ceil(H in whole fours / units), cells), 32 * WARPS threads. See `scan`.
 
     A launch takes up to MOST_ROWS sequences. work (cells, n + 1, these in whole tiles, H in whole fours) or more: of each cell, h
-    before every step, and after the last. Sequences run `rows` at a time, one such tile after another: while one waits for its h, the tiles after it give
-    the block something to do. A block has `units` units, a power of two and a multiple of `lane_units(G)`.
+    before every step, and after the last. Sequences run `rows` at a time, one such tile after another: while one waits for its h,
+    the tiles after it give the block something to do. A block has `units` units, a power of two and a multiple of `lane_units(G)`.
 
     Each warp multiplies a slice of h, which it brings in itself; each of its lanes multiplies the columns of some units by every so
     manieth vector of the slice; shuffles, then shared memory add up. A thread for each unit and sequence of a tile does the rest.
