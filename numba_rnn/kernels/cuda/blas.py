@@ -34,7 +34,7 @@ class Library:
 
     @classmethod
     def load(cls) -> Library | None:
-        """The library, or None where there is none."""
+        """The library, or None where there is none that starts."""
         try:
             from cuda.pathfinder import load_nvidia_dynamic_lib
 
@@ -44,7 +44,7 @@ class Library:
         for name in NAMES:
             try:
                 return cls(ctypes.CDLL(name))
-            except OSError:
+            except (OSError, DeviceError):  # none, or one that the driver is too old for
                 continue
         return None
 

@@ -130,12 +130,11 @@ class Hardware:
 
     def send(self, array: Array, target: Any, stream: Any) -> None:
         """Waits, as `upload` does."""
-        target.copy_to_device(array, stream=stream)
+        toolkit.send(array, target, stream)
 
     def download(self, array: Any, stream: Any) -> Array:
         """Waits."""
-        out: Array = array.copy_to_host(stream=stream)
-        stream.synchronize()
+        out: Array = toolkit.download(array, stream)
         return out
 
     def copy(self, source: Any, target: Any, stream: Any) -> None:

@@ -22,7 +22,7 @@ from numba_rnn.kernels.cuda.compiled import Compiled, activations
 from numba_rnn.kernels.cuda.cost import cpu_microseconds, gpu_microseconds
 from numba_rnn.kernels.cuda.driver import Driver, Hardware
 from numba_rnn.kernels.cuda.launch import Call, Size
-from numba_rnn.kernels.cuda.memory import Pool
+from numba_rnn.kernels.cuda.memory import Pool, part_of
 from numba_rnn.kernels.cuda.ops import ACTIVATIONS
 from numba_rnn.kernels.cuda.plan import plan
 from numba_rnn.kernels.cuda.presence import why_not
@@ -210,12 +210,15 @@ class CUDA:
         if B == 0:
             y = np.empty((0, x.shape[1], size.N * size.H)[:: 1 if options.return_sequences else 2], x.dtype)
             return y, np.empty(shape, x.dtype)
-        states = np.zeros(shape, x.dtype) if initial_state is None else np.stack(initial_state)
-        there = [self._send(a) for a in (x, states.reshape(size.N, size.S, B, size.H))]
-        mask_there = None if mask is None else self._send(mask)
-        y_there, states_there = self.run(prepared, there[0], mask_there, there[1], options, stream)
+        x_there, mask_there = self._send(x), None if mask is None else self._send(mask)
+        if initial_state is None:
+            states_there = self.pool(stream).take((size.N, size.S, B, size.H), x.dtype)
+            self.driver.fill(states_there, 0, stream)
+        else:
+            states_there = self._send(np.stack(initial_state).reshape(size.N, size.S, B, size.H))
+        y_there, _ = self.run(prepared, x_there, mask_there, states_there, options, stream)
         y, last = self.driver.download(y_there, stream), self.driver.download(states_there, stream)
-        self.pool(stream).give(y_there, *there, *(() if mask_there is None else (mask_there,)))
+        self.pool(stream).give(y_there, x_there, states_there, *(() if mask_there is None else (mask_there,)))
         self.check()
         return (y if options.return_sequences else y[:, 0]), last.reshape(shape)
 
@@ -257,7 +260,7 @@ class CUDA:
             xw = pool.take((size.N, B, n, size.G * size.H), r.dtype)
             for cell, w in enumerate(prepared.kernels):
                 t = T - start - n if options.go_backwards != (cell == 1) else start
-                self.multiply(x[:, t : t + n], w, xw[cell], stream)
+                self.multiply(x if n == T else x[:, t : t + n], w, part_of(xw, cell), stream)
             if launch.kernel == "steps":
                 arrays = xw, mask, prepared.biases, prepared.extra, states, y, work
                 run_steps(driver, self._compiled, r, launch, prepared.recurrent, arrays, start, T, flags, stream)

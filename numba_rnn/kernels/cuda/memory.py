@@ -10,7 +10,7 @@ import numpy as np
 
 from numba_rnn.kernels.cuda.driver import Driver
 
-__all__ = ["Pool"]
+__all__ = ["Pool", "part_of"]
 
 MOST = 1 << 30  # bytes that a pool keeps: a choice
 
@@ -45,6 +45,14 @@ class Pool:
                     self._kept = 0
                 self._free.setdefault(key, []).append(array)
                 self._kept += _bytes(key)
+
+
+def part_of(array: Any, index: int) -> Any:
+    """array[index] of an array on the device, made once and kept with it: to index one takes longer than to launch a kernel."""
+    parts: dict[int, Any] = vars(array).setdefault("_parts", {})
+    if index not in parts:
+        parts[index] = array[index]
+    return parts[index]
 
 
 def _bytes(key: tuple[tuple[int, ...], np.dtype[Any]]) -> int:

@@ -95,3 +95,22 @@ def test_no_library(monkeypatch):
 
     monkeypatch.setattr(blas.ctypes, "CDLL", missing)
     assert blas.Library.load() is None
+
+
+def test_a_library_that_does_not_start_is_none(monkeypatch):
+    """As one of a newer CUDA than the driver's."""
+    started = []
+
+    class Broken(StandIn):
+        def __init__(self, name, mode=None):
+            if mode is not None:  # `cuda.pathfinder` looks for a real one
+                raise OSError(name)
+            super().__init__()
+            started.append(name)
+
+        def cublasCreate_v2(self, handle):  # noqa: N802
+            return 1
+
+    monkeypatch.setattr(blas.ctypes, "CDLL", Broken)
+    assert blas.Library.load() is None
+    assert started == list(blas.NAMES)
