@@ -1,12 +1,11 @@
 """How the kernels are compiled: kept on disk where there is a place for them, announced, and not run for it."""
 
-import warnings
-
 from numba import njit, typeof
 from numba.extending import overload
 
 from numba_rnn.config import settings
 from numba_rnn.kernels.cpu.disk import KernelCache
+from numba_rnn.kernels.disk import warn_uncached
 from numba_rnn.progress import compiling
 
 __all__ = ["compile_for", "kernel", "literal_jitable"]
@@ -22,7 +21,7 @@ def kernel(**options):
             try:
                 compiled._cache = KernelCache(function)  # what `njit(cache=True)` sets to a cache of numba's
             except RuntimeError as error:  # numba found no folder to write to
-                _warn_uncached(error)
+                warn_uncached(error)
         return compiled
 
     return decorate
@@ -41,17 +40,8 @@ def compile_for(compiled, what, *args):
         except OSError as error:  # compiled, but a full disk would not take it
             if not compiled.signatures:
                 raise
-            _warn_uncached(error)
+            warn_uncached(error)
     return compiled.overloads[signature].entry_point
-
-
-def _warn_uncached(error):
-    warnings.warn(
-        f"Kernels cannot be kept on disk, every process compiles them anew: {error}. Set NUMBA_CACHE_DIR to a folder that can be "
-        "written, or NUMBA_RNN_CACHE=0 to silence this.",
-        RuntimeWarning,
-        stacklevel=2,
-    )
 
 
 def literal_jitable(fn):

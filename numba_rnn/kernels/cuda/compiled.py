@@ -41,15 +41,18 @@ class Compiled:
         compile_kernel: `Driver.kernel`.
     """
 
-    def __init__(self, compile_kernel: Callable[[Callable[..., None], int], Any]) -> None:
+    def __init__(self, compile_kernel: Callable[..., Any]) -> None:
         self._compile, self._lock = compile_kernel, threading.Lock()
         self._kernels: dict[Any, Any] = {}
 
-    def get(self, key: Any, build: Callable[[], Callable[..., None]], threads: int) -> Any:
-        """The kernel of that key, of at most so many threads a block; `build` makes it where the key is not known."""
+    def get(self, key: Any, build: Callable[[], Callable[..., None]], threads: int, *, kept: bool = True) -> Any:
+        """The kernel of that key, of at most so many threads a block; `build` makes it where the key is not known.
+
+        Other processes may find it on the disk by its key and the library's source, unless `kept` is false.
+        """
         with self._lock:
             if key not in self._kernels:
-                self._kernels[key] = self._compile(build(), threads)
+                self._kernels[key] = self._compile(build(), threads, key if kept else None)
             return self._kernels[key]
 
     def scan(self, recurrence: Recurrence, launch: Launch) -> Any:
@@ -66,4 +69,7 @@ class Compiled:
             )  # fmt: skip
 
         key = launch.kernel, r.spec.name, r.activation, r.recurrent_activation, r.dtype, launch.parameters
-        return self.get(key, build, launch.most_threads)
+        # Of somebody else's cell a file would know the name only, not the source.
+        functions = r.spec.update, r.spec.gate or r.spec.update
+        own = all(function.__module__.startswith("numba_rnn.cells.") for function in functions)
+        return self.get(key, build, launch.most_threads, kept=own)

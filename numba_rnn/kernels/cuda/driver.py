@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from numba_rnn._typing import Array
-from numba_rnn.kernels.cuda import blas, launching, toolkit
+from numba_rnn.kernels.cuda import blas, disk, launching, toolkit
 
 __all__ = ["Device", "Driver", "Hardware"]
 
@@ -41,8 +41,8 @@ class Driver(Protocol):
 
     device: Device
 
-    def kernel(self, function: Callable[..., None], threads: int) -> Any:
-        """`function` as a kernel of at most so many threads a block."""
+    def kernel(self, function: Callable[..., None], threads: int, key: Any = None) -> Any:
+        """`function` as a kernel of at most so many threads a block; `key` tells it from all others made in its place, if given."""
         ...
 
     def launch(self, kernel: Any, grid: tuple[int, int], threads: int, stream: Any, *arguments: Any) -> None:
@@ -112,9 +112,12 @@ class Hardware:
             name, tuple(gpu.compute_capability), gpu.MULTIPROCESSOR_COUNT, gpu.id, blas=self._blas is not None
         )
 
-    def kernel(self, function: Callable[..., None], threads: int) -> Any:
-        """Compiled at its first launch."""
-        return launching.Kernel(toolkit.kernel(function, threads))
+    def kernel(self, function: Callable[..., None], threads: int, key: Any = None) -> Any:
+        """Compiled at its first launch, or taken from the disk then; not kept there without a key."""
+        dispatcher = toolkit.kernel(function, threads)
+        if key is not None:
+            disk.keep(dispatcher, key)
+        return launching.Kernel(dispatcher)
 
     def launch(self, kernel: Any, grid: tuple[int, int], threads: int, stream: Any, *arguments: Any) -> None:
         """Returns at once."""

@@ -1,7 +1,11 @@
 """All that the library imports of numba's CUDA target, in one place: another toolkit would be another module of these names.
 
-What it knows of the inside of numba's kernels is in `launching`.
+What it knows of the inside of numba's kernels is in `launching` and `disk`.
 """
+
+import os
+from functools import cache
+from importlib.metadata import version
 
 import numpy as np
 
@@ -21,8 +25,9 @@ except ImportError:  # numba's own CUDA target, which numba-cuda replaces
     from numba.extending import intrinsic  # type: ignore[assignment]
 
 __all__ = [
-    "REALS", "TypingError", "adopt", "cgutils", "cuda", "device_function", "download", "external_stream", "fill", "float32",
-    "float64", "int32", "int64", "intrinsic", "ir", "kernel", "order", "real_type", "send", "types", "uint32", "uint64",
+    "REALS", "TypingError", "adopt", "capability", "cgutils", "cuda", "device_function", "download", "external_stream", "fill",
+    "float32", "float64", "int32", "int64", "intrinsic", "ir", "kernel", "order", "real_type", "send", "types", "uint32", "uint64",
+    "versions",
 ]  # fmt: skip
 
 REALS = {np.dtype(np.float32): float32, np.dtype(np.float64): float64}
@@ -42,6 +47,26 @@ def kernel(function, threads):
     Not optimized when it is linked: what runs is the code that `tests/kernels/cuda` holds to its budgets.
     """
     return cuda.jit(function, launch_bounds=(threads, 1), fastmath=False, lto=False)
+
+
+@cache
+def versions():
+    """Of all that makes machine code of a kernel's source, the GPU's driver included; None where they are not known."""
+    try:
+        from cuda import pathfinder
+        from llvmlite import __version__ as llvmlite
+
+        # The two that compile and link: their versions are told as 13.5, their sizes tell 13.5.37.
+        paths = [pathfinder.load_nvidia_dynamic_lib(name).abs_path for name in ("nvvm", "nvJitLink")]
+        numbers = cuda.runtime.get_version(), cuda.cudadrv.driver.driver.get_version()
+        return version("numba-cuda"), llvmlite, *numbers, *map(os.path.getsize, paths)
+    except (ImportError, AttributeError, TypeError, OSError, RuntimeError):
+        return None
+
+
+def capability():
+    """Of the current GPU, such as (9, 0)."""
+    return tuple(cuda.get_current_device().compute_capability)
 
 
 def device_function(function):

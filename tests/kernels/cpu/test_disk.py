@@ -1,13 +1,13 @@
 """Whatever happens to the kernels on disk, a process ends with right numbers: damage, full or missing folders, races.
 
-Each test fails with numba's own `IndexDataCacheFile` in place of `KernelFiles`, or says what else it guards.
+Each test fails with numba's own `IndexDataCacheFile` in place of `KernelFiles`, or says what else it guards. Those of the files
+alone are in `../test_disk.py`.
 """
 
 import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from numba.core import config
 
 import numba_rnn
 from numba_rnn.config import settings
-from numba_rnn.kernels.cpu.disk import KernelFiles
 from numba_rnn.kernels.cpu.jit import compile_for, kernel
 
 ROOT = Path(numba_rnn.__file__).parents[1]
@@ -93,17 +92,6 @@ def test_a_kernel_under_anothers_name_is_not_run(folder):
     assert run(5) == (35, True)
 
 
-def test_another_version_finds_nothing_and_leaves_what_there_is(folder):
-    one, other = (KernelFiles(folder, "kernel", "stamp") for _ in range(2))
-    other._version = "0.0.1"
-    later = KernelFiles(folder, "kernel", "another stamp")
-    one.save("key", [1])
-    assert other.load("key") is later.load("key") is None
-    other.save("key", [2])
-    later.save("key", [3])
-    assert (one.load("key"), other.load("key"), later.load("key")) == ([1], [2], [3])
-
-
 def test_folders_in_the_files_places(folder):
     run()
     (path,) = files(folder)
@@ -111,59 +99,6 @@ def test_folders_in_the_files_places(folder):
     path.mkdir()
     with pytest.warns(RuntimeWarning, match="cannot be kept on disk"):
         assert run() == (21, False)
-
-
-def test_flush_forgets_one_functions_kernels(folder):
-    one, other = (KernelFiles(folder, name, "stamp") for name in ("one", "other"))
-    for saved in (one, other):
-        saved.save("key", 1)
-    one.flush()
-    assert (one.load("key"), other.load("key")) == (None, 1)
-
-
-def test_who_fills_the_cache_at_once_never_gets_anothers_kernel(folder, monkeypatch):
-    """Numba's own loses kernels here, and gives one for another: the index that names a file is read before it is written."""
-    whole = KernelFiles._open_for_write
-
-    def slow(self, path):
-        time.sleep(0.01)
-        return whole(self, path)
-
-    monkeypatch.setattr(KernelFiles, "_open_for_write", slow)
-    keys = [(f"key {n}",) for n in range(24)]
-
-    def fill(some):
-        own = KernelFiles(folder, "kernel", "stamp")
-        for key in some:
-            own.save(key, [key] * 1000)
-
-    threads = [threading.Thread(target=fill, args=(keys[n::4] + keys[:2],)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    found = KernelFiles(folder, "kernel", "stamp")
-    assert all(found.load(key) == [key] * 1000 for key in keys)
-    assert len(files(folder)) == len(keys)  # and nothing half written is left
-
-
-def test_a_kernel_that_is_written_again_is_there_all_along(folder):
-    """Whoever reads meanwhile finds the old file or the new one, whole: `save` puts it there at once."""
-    own, data, done = KernelFiles(folder, "kernel", "stamp"), [bytes(1 << 20)], threading.Event()
-    own.save("key", data)
-
-    def write():
-        while not done.is_set():
-            own.save("key", data)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        for _ in range(50):
-            assert KernelFiles(folder, "kernel", "stamp").load("key") == data
-    finally:
-        done.set()
-        writer.join()
 
 
 MODULE = '''
@@ -214,22 +149,6 @@ def test_processes_that_race_to_fill_an_empty_cache(script, tmp_path):
     for process in [start(script, tmp_path / "cache", at) for _ in range(4)]:
         assert end(process)[1] == ""
     assert end(start(script, tmp_path / "cache")) == (2, "")
-
-
-@pytest.fixture
-def mounted(tmp_path):
-    """Gives `mount(options)`: a small file system of its own; a test that needs one skips where only root may mount."""
-    place = tmp_path / "disk"
-    place.mkdir()
-
-    def mount(options):
-        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(place)]
-        if not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
-            pytest.skip("no file system can be mounted here: only root may")
-        return place
-
-    yield mount
-    subprocess.run(["umount", str(place)], capture_output=True, check=False)
 
 
 def test_a_disk_that_fills(script, mounted):

@@ -78,16 +78,16 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ran(library: Path) -> Any:
-    """A function of `no_gpu.py`, or of another such script, in a process of its own."""
+    """A function of `no_gpu.py`, or of another such script, in a process of its own with such an environment."""
 
-    def run(*arguments: str, script: str = "no_gpu.py") -> Any:
+    def run(*arguments: str, script: str = "no_gpu.py", **given: str) -> Any:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("CUDA_VISIBLE", "NUMBA_RNN"))
         }
         environment |= {
             "LD_LIBRARY_PATH": str(library),
             "PYTHONPATH": os.pathsep.join(map(str, (HERE.parents[2], *sys.path))),
-        }
+        } | given
         command = [sys.executable, "-W", "error", str(HERE / script), *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr[-3000:]

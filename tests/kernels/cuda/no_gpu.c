@@ -22,6 +22,9 @@ uint64_t given[MOST][256]; /* function, shared bytes, grid z, threads y, z; then
 unsigned char sizes[251]; /* bytes of each parameter of the kernels launched from now on; a 0 ends them */
 int refusal, pause_us;    /* what a launch is answered with, if not 0; how long it takes */
 int allocations, waits;   /* of device memory; for a stream, an event or all */
+int capability = 90;
+int loads;                /* of kernels, */
+char loaded[256][512];    /* and their names */
 
 static uintptr_t names = 0x2000; /* handles are numbers that nobody looks behind */
 static Handle context = (Handle)0x1000;
@@ -41,7 +44,7 @@ R cuDeviceGetName(char *s, int n, int d UNUSED) { snprintf(s, n, "No GPU"); retu
 R cuDeviceGetUuid_v2(char *u, int d UNUSED) { memset(u, 7, 16); return 0; }
 R cuDeviceTotalMem_v2(size_t *n, int d UNUSED) { *n = 80ull << 30; return 0; }
 R cuDeviceGetAttribute(int *v, int a, int d UNUSED) {
-    *v = a == 75 ? 9 : a == 76 ? 0 : a == 16 ? 132 : a == 1 ? 1024 : a == 10 ? 32 : 1;
+    *v = a == 75 ? capability / 10 : a == 76 ? capability % 10 : a == 16 ? 132 : a == 1 ? 1024 : a == 10 ? 32 : 1;
     return 0;
 }
 R cuDevicePrimaryCtxRetain(Handle *c, int d UNUSED) { *c = context; return 0; }
@@ -92,7 +95,11 @@ R cuEventElapsedTime(float *ms, Handle a UNUSED, Handle b UNUSED) { *ms = 0.5f; 
 R cuLibraryLoadData(Handle *l, const void *c UNUSED, void *o UNUSED, void *p UNUSED, unsigned n UNUSED, void *q UNUSED,
                     void *r UNUSED, unsigned m UNUSED) { *l = named(); return 0; }
 R cuLibraryUnload(Handle l UNUSED) { return 0; }
-R cuLibraryGetKernel(Handle *k, Handle l UNUSED, const char *s UNUSED) { *k = named(); return 0; }
+R cuLibraryGetKernel(Handle *k, Handle l UNUSED, const char *s) {
+    if (loads < 256) snprintf(loaded[loads++], sizeof loaded[0], "%s", s);
+    *k = named();
+    return 0;
+}
 R cuKernelGetFunction(Handle *f, Handle k) { *f = k; return 0; }
 R cuKernelGetAttribute(int *v, int a UNUSED, Handle k UNUSED, int d UNUSED) { *v = 64; return 0; }
 R cuKernelSetAttribute(int a UNUSED, int v UNUSED, Handle k UNUSED, int d UNUSED) { return 0; }

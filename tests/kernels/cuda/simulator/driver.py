@@ -128,7 +128,7 @@ class SimulatedDriver:
         self.streams = itertools.count(101)
         self.orders: list[tuple[Any, Any]] = []
 
-    def kernel(self, function: Any, threads: int) -> Any:
+    def kernel(self, function: Any, threads: int, key: Any = None) -> Any:
         """Nothing is compiled."""
         return Kernel(function, threads)
 
