@@ -69,10 +69,8 @@ class _Cache:
 
     def save_overload(self, types: Any, kernel: Any) -> None:
         """Keep one, if it can be."""
-        if getattr(
-            kernel, "launch_config_sensitive", False
-        ):  # compiled for one launch, which numba knows by more than types
-            return
+        if getattr(kernel, "launch_config_sensitive", False):
+            return  # numba compiled it for one grid, which no name here tells
         try:
             self._place.locator.ensure_cache_path()
             self._files.save(self._whole(types), kernel)
