@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from numba_rnn.kernels.cuda.compiled import Compiled, activations
 from numba_rnn.kernels.cuda.cost import cpu_microseconds, gpu_microseconds
 from numba_rnn.kernels.cuda.driver import Driver, Hardware
 from numba_rnn.kernels.cuda.launch import Call, Size
-from numba_rnn.kernels.cuda.memory import Pool, part_of
+from numba_rnn.kernels.cuda.memory import Pool, view_of
 from numba_rnn.kernels.cuda.ops import ACTIVATIONS
 from numba_rnn.kernels.cuda.plan import plan
 from numba_rnn.kernels.cuda.presence import why_not
@@ -260,7 +261,8 @@ class CUDA:
             xw = pool.take((size.N, B, n, size.G * size.H), r.dtype)
             for cell, w in enumerate(prepared.kernels):
                 t = T - start - n if options.go_backwards != (cell == 1) else start
-                self.multiply(x if n == T else x[:, t : t + n], w, part_of(xw, cell), stream)
+                z = view_of(xw, cell, partial(getitem, xw, cell))
+                self.multiply(x if n == T else x[:, t : t + n], w, z, stream)
             if launch.kernel == "steps":
                 arrays = xw, mask, prepared.biases, prepared.extra, states, y, work
                 run_steps(driver, self._compiled, r, launch, prepared.recurrent, arrays, start, T, flags, stream)
@@ -352,7 +354,8 @@ class CUDA:
         if z is None:
             z = self.pool(stream).take((B, H), dtype)
         self.order(stream)
-        self.multiply(x.reshape(1, *x.shape), prepared.kernel, z.reshape(1, B, H), stream)
+        one_x, one_z = (view_of(a, "one", partial(a.reshape, 1, *a.shape)) for a in (x, z))
+        self.multiply(one_x, prepared.kernel, one_z, stream)
         act = activations(dtype.str)[activation]
         self.tile(("finish", dtype, activation), partial(build_finish, act), B, H, stream, z, prepared.bias)
         return z
