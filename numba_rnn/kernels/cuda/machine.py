@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from operator import getitem
 from typing import Any
 
@@ -75,7 +75,8 @@ class CUDA:
     name = "cuda"
 
     def __init__(self, driver: Driver | None = None) -> None:
-        self._given, self._lock = driver, threading.Lock()
+        self._given, self._lock = driver, threading.RLock()
+        self._made: dict[str, Any] = {}
         self._pools: dict[Any, Pool] = {}
         self._external: dict[int, Any] = {}
         self._uploads = 0  # of weights, so far
@@ -99,18 +100,28 @@ class CUDA:
                 self._given = self._given or Hardware()
         return self._given
 
-    @cached_property
-    def _compiled(self) -> Compiled:
-        return Compiled(self.driver.kernel)
+    def _once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What all calls share, made by the first of them."""
+        if name not in self._made:
+            with self._lock:
+                if name not in self._made:
+                    self._made[name] = make()
+        return self._made[name]
 
-    @cached_property
+    @property
+    def _compiled(self) -> Compiled:
+        made: Compiled = self._once("compiled", lambda: Compiled(self.driver.kernel))
+        return made
+
+    @property
     def stream(self) -> Any:
         """The stream of calls whose arrays come from the host."""
-        return self.driver.stream()
+        return self._once("stream", self.driver.stream)
 
     def pool(self, stream: Any) -> Pool:
         """The arrays that calls on this stream borrow."""
-        return self._pools.setdefault(getattr(stream, "handle", stream), Pool(self.driver))
+        key = getattr(stream, "handle", stream)
+        return self._pools.get(key) or self._pools.setdefault(key, Pool(self.driver))
 
     def supports(self, recurrence: Recurrence) -> str | None:
         """None, or why another backend has to run it."""
@@ -265,7 +276,19 @@ class CUDA:
                 self.multiply(x if n == T else x[:, t : t + n], w, z, stream)
             if launch.kernel == "steps":
                 arrays = xw, mask, prepared.biases, prepared.extra, states, y, work
-                run_steps(driver, self._compiled, r, launch, prepared.recurrent, arrays, start, T, flags, stream)
+                run_steps(
+                    driver,
+                    self._compiled,
+                    r,
+                    launch,
+                    prepared.recurrent,
+                    arrays,
+                    start,
+                    T,
+                    flags,
+                    call.precision,
+                    stream,
+                )
             else:
                 kernel = self._compiled.scan(r, launch)
                 for part in launch.parts(size, call):
@@ -298,13 +321,13 @@ class CUDA:
         grid = min(MOST_TILES, math.ceil(columns / threads)), min(MOST_TILES, rows)
         self.driver.launch(kernel, grid, threads, stream, *arguments)
 
-    @cached_property
+    @property
     def _no_mask(self) -> Any:
-        return self.upload_weights(np.ones((1, 1), np.bool_))
+        return self._once("no mask", lambda: self.upload_weights(np.ones((1, 1), np.bool_)))
 
-    @cached_property
+    @property
     def _error(self) -> Any:
-        return self.driver.flag()
+        return self._once("error", self.driver.flag)
 
     def check(self) -> None:
         """Raise what kernels have reported so far.
