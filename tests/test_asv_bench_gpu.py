@@ -62,11 +62,15 @@ def test_simulated_from_end_to_end(gpu: Any, tmp_path: Path) -> None:
     assert all(row.keys() & {"worst", "refused"} for row in rows)
     assert "| general | gru_reset_before | fp32 |" in out.with_suffix(".md").read_text(encoding="utf-8")
     before = results["sections"]["soak"]["rows"]
-    ran = CliRunner().invoke(gpu.main.main, ["--simulate", "--only", "timing", "--out", str(out)])
+    ran = CliRunner().invoke(gpu.main.main, ["--simulate", "--only", "timing,choice", "--out", str(out)])
     assert ran.exit_code == 0, ran.output
     results = json.loads(out.read_text(encoding="utf-8"))
     assert results["sections"]["soak"]["rows"] == before, "a section that was not run again was lost"
     assert results["sections"]["timing"]["rows"][0]["us"]["ours fp32"] > 0
+    exact, rounded = (row["us a step"] for row in results["sections"]["choice"]["rows"])
+    assert exact.keys() == {"block", "general", "grid", "steps"}
+    assert rounded.keys() == exact.keys() | {"cluster", "tensor"}
+    assert "| lstm N1 H4 B1 fp32 | **" in out.with_suffix(".md").read_text(encoding="utf-8")
 
 
 def test_without_a_gpu_it_says_so(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,5 +169,5 @@ def run(
 
 
 CORRECTNESS = Section(
-    "correctness", "Against the float64 oracle", seconds=170, patience=90, processes=14, jobs=jobs, run=run
+    "correctness", "Against the float64 oracle", seconds=155, patience=90, processes=14, jobs=jobs, run=run
 )

@@ -232,4 +232,4 @@ def latency(bench: Bench, what: str, rounds: int) -> Row:
     return {"us": (found["many"] - found["one"]) / (rounds - 1) * 1e6, "of": note}
 
 
-LATENCIES = Section("latencies", "Latencies", seconds=45, patience=60, processes=6, jobs=jobs, run=run)
+LATENCIES = Section("latencies", "Latencies", seconds=40, patience=60, processes=6, jobs=jobs, run=run)

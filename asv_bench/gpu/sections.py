@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .choice import CHOICE
 from .correctness import CORRECTNESS
 from .environment import ENVIRONMENT
 from .latencies import LATENCIES
@@ -11,4 +12,4 @@ from .timing import TIMING
 
 __all__ = ["SECTIONS"]
 
-SECTIONS: dict[str, Section] = {s.name: s for s in (ENVIRONMENT, LATENCIES, CORRECTNESS, SOAK, TIMING)}
+SECTIONS: dict[str, Section] = {s.name: s for s in (ENVIRONMENT, LATENCIES, CORRECTNESS, SOAK, TIMING, CHOICE)}

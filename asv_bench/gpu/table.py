@@ -137,8 +137,31 @@ def timing(rows: Sequence[Row]) -> str:
     return "\n\n".join([notes, grid(head, body), *(["\n".join(sides)] if sides else [])])
 
 
+def choice(rows: Sequence[Row]) -> str:
+    """Microseconds a step by kind of kernel, the estimate behind each; the kind that is chosen in bold."""
+    rows = [row for row in rows if "us a step" in row]
+    names = sorted({kind for row in rows for kind in row["us a step"]})
+
+    def entry(row: Row, kind: str) -> str:
+        if kind not in row["us a step"]:
+            return ""
+        text = f"{number(row['us a step'][kind])} ({number(row['estimated'][kind])})"
+        return f"**{text}**" if kind == row["chosen"] else text
+
+    body = []
+    for row in rows:
+        times = row["us a step"]
+        quickest = min(times, key=times.get)
+        body.append(
+            [row["name"], *(entry(row, kind) for kind in names), f"{times[row['chosen']] / times[quickest]:.2f}"]
+        )
+    notes = "In brackets the estimate, without the input's product. The last column: the chosen kind's time over the shortest."
+    return "\n\n".join([notes, grid(("call", *names, "chosen to best"), body)])
+
+
 RENDER: dict[str, Callable[[Sequence[Row]], str]] = {
     "environment": environment, "latencies": latencies, "correctness": correctness, "soak": soak, "timing": timing,
+    "choice": choice,
 }  # fmt: skip
 
 

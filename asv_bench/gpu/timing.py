@@ -204,4 +204,4 @@ def run(bench: Bench, family: str, cell: str, B: int, T: int, H: int) -> Row:
     return row
 
 
-TIMING = Section("timing", "Against cuDNN", seconds=195, patience=120, processes=10, jobs=jobs, run=run)
+TIMING = Section("timing", "Against cuDNN", seconds=180, patience=120, processes=10, jobs=jobs, run=run)

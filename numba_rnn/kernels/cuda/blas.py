@@ -22,15 +22,21 @@ REALS = {
 COMPUTE_64F = 70
 COMPUTE = {"fp32": 68, "bf16x3": 68, "tf32": 77, "bf16": 75}  # CUBLAS_COMPUTE_32F, _FAST_TF32, _FAST_16BF
 ANY_ALGORITHM = -1
+DEFAULT = 1  # the default stream's number
 
 
 class Library:
-    """cuBLAS with a handle of this process; one call at a time."""
+    """cuBLAS with a handle for each stream: what one handle computes on several at once may be other bits each time."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library, self._lock = library, threading.Lock()
-        self._handle = ctypes.c_void_p()
-        self._check(library.cublasCreate_v2(ctypes.byref(self._handle)), "cublasCreate")
+        self._handles = {DEFAULT: self._create(DEFAULT)}  # by stream, each with the lock of those who use it
+
+    def _create(self, stream: int) -> tuple[ctypes.c_void_p, threading.Lock]:
+        handle = ctypes.c_void_p()
+        self._check(self._library.cublasCreate_v2(ctypes.byref(handle)), "cublasCreate")
+        self._check(self._library.cublasSetStream_v2(handle, ctypes.c_void_p(stream)), "cublasSetStream")
+        return handle, threading.Lock()
 
     @classmethod
     def load(cls) -> Library | None:
@@ -52,24 +58,30 @@ class Library:
         """What computes z = x w: x (B, T, D), w (D, N), z (B, T, N), the rows of all contiguous; see `Driver.product`."""
         B, T, D = x.shape
         N, item = w.shape[1], x.dtype.itemsize
+        (xb, xt), (zb, zt) = ((a.strides[0] // item, a.strides[1] // item) for a in (x, z))
+        if (xb, zb) == (T * xt, T * zt):  # all rows are equally far apart: one product
+            B, T = 1, B * T
+        elif T < B:  # few products of many rows, and not the other way round
+            B, T, xb, xt, zb, zt = T, B, xt, xb, zt, zb
         kind, number = REALS[x.dtype]
         compute = COMPUTE_64F if x.dtype == np.float64 else COMPUTE[precision]
         one, zero = number(1), number(0)
-        # cuBLAS counts down columns: in its eyes this is z' = w' x', (N, T) = (N, D) (D, T), once a sequence.
+        # cuBLAS counts down columns: in its eyes this is z' = w' x', (N, T) = (N, D) (D, T), B times.
         arguments = (
-            0, 0, N, T, D, ctypes.byref(one),
-            _pointer(w), kind, w.strides[0] // item, ctypes.c_longlong(0),
-            _pointer(x), kind, x.strides[1] // item, ctypes.c_longlong(x.strides[0] // item),
-            ctypes.byref(zero), _pointer(z), kind, z.strides[1] // item, ctypes.c_longlong(z.strides[0] // item),
+            0, 0, N, T, D, ctypes.byref(one), _pointer(w), kind, w.strides[0] // item, ctypes.c_longlong(0),
+            _pointer(x), kind, xt, ctypes.c_longlong(xb), ctypes.byref(zero), _pointer(z), kind, zt, ctypes.c_longlong(zb),
             B, compute, ANY_ALGORITHM,
         )  # fmt: skip
-        handle, queue = self._handle, ctypes.c_void_p(int(stream))
-        set_stream, gemm = self._library.cublasSetStream_v2, self._library.cublasGemmStridedBatchedEx
+        queue, gemm = int(stream), self._library.cublasGemmStridedBatchedEx
+        with self._lock:
+            if queue not in self._handles:
+                self._handles[queue] = self._create(queue)
+            handle, lock = self._handles[queue]
 
         def multiply() -> None:
-            with self._lock:
-                self._check(set_stream(handle, queue), "cublasSetStream")
-                self._check(gemm(handle, *arguments), "cublasGemmStridedBatchedEx")
+            with lock:
+                status = gemm(handle, *arguments)
+            self._check(status, "cublasGemmStridedBatchedEx")
 
         return multiply
 

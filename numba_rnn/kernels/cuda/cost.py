@@ -32,7 +32,7 @@ def gpu_microseconds(size: Size, call: Call, launch: Launch, device: Device, seq
     """The time of a call whose x comes from the host and whose outputs go there, every step's if `sequences`."""
     B, T = call.B, call.T
     carried = B * (T * size.D + (T if sequences else 1) * size.N * size.H) * size.item
-    project = size.N * B * T * size.D * size.G * size.H / MADDS[call.precision]
+    project = size.N * B * T * size.D * size.G * size.H / product_rate(size, call)
     return CALL + carried / HOST_BYTES + project + T * step_microseconds(size, call, launch, device)
 
 
@@ -44,15 +44,19 @@ def step_microseconds(size: Size, call: Call, launch: Launch, device: Device) ->
     if launch.kernel == "general":
         return GENERAL_STEP + max(rounds * weights / CACHE_BYTES[1], blocks * weights / CACHE_BYTES[0])
     if launch.kernel == "steps":
-        product = max(call.B * size.H * size.G * size.H / MADDS[call.precision], weights / MEMORY_BYTES)
+        product = max(call.B * size.H * size.G * size.H / product_rate(size, call), weights / MEMORY_BYTES)
         phases = 2 if size.two_phases else 1
         return size.N * product + LAUNCH * phases * (size.N + 1)
     rows, parts = min(call.B, launch.rows), len(launch.parts(size, call))
-    turns = max(1.0, rows / 8) if launch.waits else rounds
-    multiplies = (
-        launch.grid[1] * rows * size.H * size.G * size.H / blocks / BLOCK_MADDS if launch.kernel == "grid" else 0.0
-    )
-    return parts * (turns * STEP[launch.kernel] + multiplies)
+    multiplies = 0.0
+    if launch.kernel == "grid":
+        multiplies = launch.grid[1] * rows * size.H * size.G * size.H / blocks / BLOCK_MADDS
+    return parts * (max(rounds, launch.turns) * STEP[launch.kernel] + multiplies)
+
+
+def product_rate(size: Size, call: Call) -> float:
+    """Multiply-adds a microsecond of a product: float64 knows no precision but its own."""
+    return MADDS["fp32" if size.item == 8 else call.precision]
 
 
 def cpu_microseconds(size: Size, B: int, T: int, threads: int) -> float:

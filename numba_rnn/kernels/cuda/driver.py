@@ -128,8 +128,10 @@ class Hardware:
         return toolkit.cuda.device_array(shape, dtype)
 
     def upload(self, array: Array, stream: Any) -> Any:
-        """Waits until the array may be changed again: its memory is not pinned."""
-        return toolkit.cuda.to_device(np.ascontiguousarray(array), stream=stream)
+        """Waits until it is there."""
+        there = toolkit.cuda.to_device(np.ascontiguousarray(array), stream=stream)
+        stream.synchronize()
+        return there
 
     def send(self, array: Array, target: Any, stream: Any) -> None:
         """Waits, as `upload` does."""
@@ -159,7 +161,7 @@ class Hardware:
         return flag
 
     def stream(self) -> Any:
-        """One that does not wait for the default stream."""
+        """One that the default stream waits for, and that waits for it."""
         return toolkit.cuda.stream()
 
     def adopt(self, description: dict[str, Any], owner: Any) -> Any:

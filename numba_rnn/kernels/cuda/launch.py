@@ -56,6 +56,7 @@ class Launch(NamedTuple):
         work: shape of the `work` array, of one launch.
         waits: whether blocks wait for one another: then `work` begins as all ones in every bit, the launch is cooperative.
         steps: how many run at once, at most.
+        turns: how often blocks that wait for one another do so in a step, 8 sequences each.
         cells, rows: how many of the call's cells, and of its sequences, one launch takes at most.
     """
 
@@ -67,6 +68,7 @@ class Launch(NamedTuple):
     work: tuple[int, ...]
     waits: bool
     steps: int
+    turns: float = 1
     cells: int = 2
     rows: int = 1 << 30
 

@@ -7,7 +7,8 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from numba_rnn.kernels.cuda.compiled import Compiled, activations
 from numba_rnn.kernels.cuda.cost import cpu_microseconds, gpu_microseconds
 from numba_rnn.kernels.cuda.driver import Driver, Hardware
 from numba_rnn.kernels.cuda.launch import Call, Size
-from numba_rnn.kernels.cuda.memory import Pool, part_of
+from numba_rnn.kernels.cuda.memory import Pool, view_of
 from numba_rnn.kernels.cuda.ops import ACTIVATIONS
 from numba_rnn.kernels.cuda.plan import plan
 from numba_rnn.kernels.cuda.presence import why_not
@@ -74,7 +75,8 @@ class CUDA:
     name = "cuda"
 
     def __init__(self, driver: Driver | None = None) -> None:
-        self._given, self._lock = driver, threading.Lock()
+        self._given, self._lock = driver, threading.RLock()
+        self._made: dict[str, Any] = {}
         self._pools: dict[Any, Pool] = {}
         self._external: dict[int, Any] = {}
         self._uploads = 0  # of weights, so far
@@ -98,18 +100,28 @@ class CUDA:
                 self._given = self._given or Hardware()
         return self._given
 
-    @cached_property
-    def _compiled(self) -> Compiled:
-        return Compiled(self.driver.kernel)
+    def _once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What all calls share, made by the first of them."""
+        if name not in self._made:
+            with self._lock:
+                if name not in self._made:
+                    self._made[name] = make()
+        return self._made[name]
 
-    @cached_property
+    @property
+    def _compiled(self) -> Compiled:
+        made: Compiled = self._once("compiled", lambda: Compiled(self.driver.kernel))
+        return made
+
+    @property
     def stream(self) -> Any:
         """The stream of calls whose arrays come from the host."""
-        return self.driver.stream()
+        return self._once("stream", self.driver.stream)
 
     def pool(self, stream: Any) -> Pool:
         """The arrays that calls on this stream borrow."""
-        return self._pools.setdefault(getattr(stream, "handle", stream), Pool(self.driver))
+        key = getattr(stream, "handle", stream)
+        return self._pools.get(key) or self._pools.setdefault(key, Pool(self.driver))
 
     def supports(self, recurrence: Recurrence) -> str | None:
         """None, or why another backend has to run it."""
@@ -260,10 +272,23 @@ class CUDA:
             xw = pool.take((size.N, B, n, size.G * size.H), r.dtype)
             for cell, w in enumerate(prepared.kernels):
                 t = T - start - n if options.go_backwards != (cell == 1) else start
-                self.multiply(x if n == T else x[:, t : t + n], w, part_of(xw, cell), stream)
+                z = view_of(xw, cell, partial(getitem, xw, cell))
+                self.multiply(x if n == T else x[:, t : t + n], w, z, stream)
             if launch.kernel == "steps":
                 arrays = xw, mask, prepared.biases, prepared.extra, states, y, work
-                run_steps(driver, self._compiled, r, launch, prepared.recurrent, arrays, start, T, flags, stream)
+                run_steps(
+                    driver,
+                    self._compiled,
+                    r,
+                    launch,
+                    prepared.recurrent,
+                    arrays,
+                    start,
+                    T,
+                    flags,
+                    call.precision,
+                    stream,
+                )
             else:
                 kernel = self._compiled.scan(r, launch)
                 for part in launch.parts(size, call):
@@ -296,13 +321,13 @@ class CUDA:
         grid = min(MOST_TILES, math.ceil(columns / threads)), min(MOST_TILES, rows)
         self.driver.launch(kernel, grid, threads, stream, *arguments)
 
-    @cached_property
+    @property
     def _no_mask(self) -> Any:
-        return self.upload_weights(np.ones((1, 1), np.bool_))
+        return self._once("no mask", lambda: self.upload_weights(np.ones((1, 1), np.bool_)))
 
-    @cached_property
+    @property
     def _error(self) -> Any:
-        return self.driver.flag()
+        return self._once("error", self.driver.flag)
 
     def check(self) -> None:
         """Raise what kernels have reported so far.
@@ -352,7 +377,8 @@ class CUDA:
         if z is None:
             z = self.pool(stream).take((B, H), dtype)
         self.order(stream)
-        self.multiply(x.reshape(1, *x.shape), prepared.kernel, z.reshape(1, B, H), stream)
+        one_x, one_z = (view_of(a, "one", partial(a.reshape, 1, *a.shape)) for a in (x, z))
+        self.multiply(one_x, prepared.kernel, one_z, stream)
         act = activations(dtype.str)[activation]
         self.tile(("finish", dtype, activation), partial(build_finish, act), B, H, stream, z, prepared.bias)
         return z

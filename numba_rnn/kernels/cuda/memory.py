@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
 
 from numba_rnn.kernels.cuda.driver import Driver
 
-__all__ = ["Pool", "part_of"]
+__all__ = ["Pool", "view_of"]
 
 MOST = 1 << 30  # bytes that a pool keeps: a choice
+MOST_VIEWS = 64  # of one array
 
 
 class Pool:
@@ -47,12 +49,17 @@ class Pool:
                 self._kept += _bytes(key)
 
 
-def part_of(array: Any, index: int) -> Any:
-    """array[index] of an array on the device, made once and kept with it: to index one takes longer than to launch a kernel."""
-    parts: dict[int, Any] = vars(array).setdefault("_parts", {})
-    if index not in parts:
-        parts[index] = array[index]
-    return parts[index]
+def view_of(array: Any, key: Hashable, make: Callable[[], Any]) -> Any:
+    """What `make` returns, a view of an array on the device; made once and kept with the array under this key.
+
+    numba takes longer for a view than to launch a kernel, and the arrays of a pool come back in the same places.
+    """
+    views: dict[Hashable, Any] = vars(array).setdefault("_views", {})
+    if (view := views.get(key)) is None:
+        if len(views) >= MOST_VIEWS:
+            views.clear()
+        view = views[key] = make()
+    return view
 
 
 def _bytes(key: tuple[tuple[int, ...], np.dtype[Any]]) -> int:

@@ -14,6 +14,7 @@ from numba_rnn._typing import Array
 from numba_rnn.errors import DeviceError
 from numba_rnn.kernels.backend import ScanOptions
 from numba_rnn.kernels.cuda import arrays, elementwise, toolkit
+from numba_rnn.kernels.cuda.memory import view_of
 from numba_rnn.kernels.cuda.strided import Memory, Strided, on_gpu
 
 __all__ = ["Place"]
@@ -97,7 +98,8 @@ class Place:
     def constant(self, uploaded: Any) -> Strided:
         """An array of weights, which `CUDA.upload_weights` has put there."""
         self.backend.order(self.stream)
-        return Strided(self, Memory(uploaded.reshape(uploaded.size)), tuple(uploaded.shape))
+        flat = view_of(uploaded, "flat", lambda: uploaded.reshape(uploaded.size))
+        return Strided(self, Memory(flat), tuple(uploaded.shape))
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Strided:
         """An array of zeros."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+from numba_rnn.kernels.cuda import launch as data
 from numba_rnn.kernels.cuda.cost import step_microseconds
 from numba_rnn.kernels.cuda.driver import Device
 from numba_rnn.kernels.cuda.launch import Call, Launch, Size
@@ -17,6 +20,11 @@ def plan(size: Size, call: Call, device: Device) -> Launch:
     Of the kernels whose weights stay in registers the first that takes the call: tensor cores where the precision lets them, then
     the whole GPU. Many sequences, or units, may be better off with a product a step, or with the kernel that takes any call.
     """
+    return _planned(size, call, device, data.WORKSPACE)
+
+
+@lru_cache(4096)
+def _planned(size: Size, call: Call, device: Device, workspace: int) -> Launch:
     if (block := plan_block(size, call, device)) is not None:
         return block
     attempts = (attempt(size, call, device) for attempt in (plan_cluster, plan_tensor, plan_grid))

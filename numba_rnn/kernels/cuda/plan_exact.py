@@ -97,6 +97,7 @@ def plan_grid(size: Size, call: Call, device: Device) -> Launch | None:
                 work=(cells, steps + 1, held, padded),
                 waits=True,
                 steps=steps,
+                turns=max(1, taken / 8),
                 cells=cells,
                 rows=MOST_ROWS,
             )

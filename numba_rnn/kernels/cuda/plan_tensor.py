@@ -32,6 +32,7 @@ __all__ = ["plan_cluster", "plan_tensor"]
 WARPS = 8  # of a block of the tensor kernel: two of each scheduler, the most that can have 255 registers a thread
 # Registers of the kernels beside weights, h, sums and a cell's numbers: with fewer, something is spilled (test_sass_tensor.py).
 CLUSTER_ROOM, TENSOR_ROOM = 46, 50
+MOST_NUMBERS = 1 << 29  # of h, a step: the tensor kernel counts their bytes in 32 bits
 MOST_GROUPS = 6  # of 8 units, of a block of the cluster kernel: three warps of each scheduler
 
 
@@ -80,6 +81,8 @@ def plan_tensor(size: Size, call: Call, device: Device) -> Launch | None:
     if not takes(size, call, device, (8, 0)):
         return None
     padded, spans, tiles = padded_units(size.H), spans_of(size.H, WARPS), math.ceil(call.B / COLUMNS)
+    if call.B * padded >= MOST_NUMBERS:
+        return None
     cuts = []
     for cells, groups in itertools.product({size.N, 1}, (1, 2)):
         blocks, products = padded // (UNITS * groups), groups * pairs_of(size.G)
@@ -87,10 +90,10 @@ def plan_tensor(size: Size, call: Call, device: Device) -> Launch | None:
         numbers = spans * (products * WORDS[call.precision] + 4) + 4 * products + TENSOR_ROOM
         if slices > 0 and tensor_shared(size.G, groups, WARPS) <= SHARED and fits(size, 32 * WARPS, numbers):
             turns = math.ceil(tiles / slices)
-            cuts.append((turns * (size.N // cells), -cells, groups, blocks * math.ceil(tiles / turns)))
+            cuts.append((turns * (size.N // cells), -cells, groups, blocks * math.ceil(tiles / turns), turns))
     if not cuts:
         return None
-    _, less, groups, across = min(cuts)
+    _, less, groups, across, turns = min(cuts)
     cells = -less
     steps = steps_at_once(size, call.B, call.T, cells * call.B * padded)
     return Launch(
@@ -102,5 +105,6 @@ def plan_tensor(size: Size, call: Call, device: Device) -> Launch | None:
         work=(cells, steps + 1, call.B, padded),
         waits=True,
         steps=steps,
+        turns=turns,
         cells=cells,
     )

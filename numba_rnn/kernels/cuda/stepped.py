@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+from operator import getitem
 from typing import Any
 
-from numba_rnn.config import settings
 from numba_rnn.kernels.backend import Recurrence
 from numba_rnn.kernels.cuda.compiled import Compiled
 from numba_rnn.kernels.cuda.driver import Driver
 from numba_rnn.kernels.cuda.launch import Launch
+from numba_rnn.kernels.cuda.memory import view_of
 
 __all__ = ["run_steps"]
 
@@ -23,6 +25,7 @@ def run_steps(
     start: int,
     T: int,
     flags: int,
+    precision: str,
     stream: Any,
 ) -> None:
     """Put the steps of xw onto a stream.
@@ -32,6 +35,7 @@ def run_steps(
         recurrent: (N, H, G*H).
         arrays: xw, mask, biases, extra, states, y, work, as `build_scan_step` has them.
         start, T, flags: as `scan` has them.
+        precision: of the products.
     """
     xw, *_, states, _, work = arrays
     N, _, n, columns = xw.shape
@@ -40,15 +44,18 @@ def run_steps(
 
     def products(h: list[Any], begin: int, end: int) -> list[Any]:
         """Of each cell's h (1, B, H) with these columns of its recurrent weights."""
-        targets = (work[cell : cell + 1, :, begin:end] for cell in range(N))
-        weights = (recurrent[cell, :, begin:end] for cell in range(N))
-        return [
-            driver.product(x, w, z, settings.precision, stream) for x, w, z in zip(h, weights, targets, strict=True)
-        ]
+        out = []
+        for cell, x in enumerate(h):
+            w = part(recurrent, cell, slice(None), slice(begin, end))
+            z = part(work, one(cell), slice(None), slice(begin, end))
+            out.append(driver.product(x, w, z, precision, stream))
+        return out
 
-    phases = [(products([states[cell, :1] for cell in range(N)], 0, first), compiled.scan(recurrence, launch))]
+    phases = [
+        (products([part(states, cell, one(0)) for cell in range(N)], 0, first), compiled.scan(recurrence, launch))
+    ]
     if first < columns:  # the gates after `first` multiply what the first ones make of h
-        replaced = [work[cell : cell + 1, :, columns:] for cell in range(N)]
+        replaced = [part(work, one(cell), slice(None), slice(columns, None)) for cell in range(N)]
         phases.append((products(replaced, first, columns), phases[0][1]))
         phases[0] = phases[0][0], compiled.scan(recurrence, launch._replace(parameters=(0,)))
     for i in range(n):
@@ -56,3 +63,14 @@ def run_steps(
             for multiply in multiplications:
                 multiply()
             driver.launch(kernel, launch.grid, launch.threads, stream, *arrays, i, start, T, flags)
+
+
+def one(place: int) -> slice:
+    """A place of an axis that stays."""
+    return slice(place, place + 1)
+
+
+def part(array: Any, *index: int | slice) -> Any:
+    """array[index], made once."""
+    key = tuple((i.start, i.stop) if isinstance(i, slice) else i for i in index)
+    return view_of(array, key, partial(getitem, array, index))

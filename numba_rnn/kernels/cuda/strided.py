@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from numba_rnn.kernels.cuda.memory import view_of
+
 __all__ = ["DEVICES", "Memory", "Strided", "on_gpu", "packed"]
 
 DEVICES = 2, 13  # DLPack's numbers for memory of NVIDIA's GPUs
@@ -90,8 +92,10 @@ class Strided:
             return self.place.driver.empty(self.shape, self.dtype)
         if not self.is_packed:
             return self.place.packed(self).array
-        flat, end = self.memory.flat, self.offset + self.size
-        return (flat if (self.offset, end) == (0, flat.shape[0]) else flat[self.offset : end]).reshape(self.shape)
+        flat, start, shape = self.memory.flat, self.offset, self.shape
+        end = start + self.size
+        whole = end - start == flat.shape[0]
+        return view_of(flat, (start, shape), lambda: (flat if whole else flat[start:end]).reshape(shape))
 
     def view(self, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> Strided:
         """Other elements of the same memory, from `offset` after this one's first."""

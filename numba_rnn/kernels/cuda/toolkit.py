@@ -76,13 +76,15 @@ def device_function(function):
 
 def fill(array, byte, stream):
     """Set every byte of a C-contiguous device array."""
+    cuda.current_context()
     cuda.driver.device_memset(array, byte, array.nbytes, stream)
 
 
 def send(array, target, stream):
-    """A C-contiguous NumPy array into a C-contiguous device array; waits until the array may be changed again."""
+    """A C-contiguous NumPy array into a C-contiguous device array; waits until it is there: the array may be changed again."""
     cuda.current_context()  # of this thread, which may have none yet
     cuda.driver.host_to_device(target, array, array.nbytes, stream)
+    stream.synchronize()  # of memory that is pinned, or that the GPU reads by itself, nothing is copied at once
 
 
 def download(array, stream):

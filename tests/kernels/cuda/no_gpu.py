@@ -24,6 +24,24 @@ LIBRARY = ctypes.CDLL("libcuda.so.1")
 blas.Library.load = classmethod(lambda cls: None)  # type: ignore[method-assign, assignment]  # the real one needs a real driver
 
 
+class Noted:
+    """cuBLAS, as far as its arguments: (rows, columns, depth, their leading sizes, count) of each product."""
+
+    def __init__(self) -> None:
+        self.products: list[list[int]] = []
+
+    def cublasCreate_v2(self, handle: Any) -> int:  # noqa: N802 (cuBLAS' names)
+        return 0
+
+    def cublasSetStream_v2(self, handle: Any, stream: Any) -> int:  # noqa: N802
+        return 0
+
+    def cublasGemmStridedBatchedEx(self, handle: Any, *a: Any) -> int:  # noqa: N802
+        m, n, k, ldw, ldx, ldz, count = a[2], a[3], a[4], a[8], a[12], a[17], a[19]
+        self.products.append([m, n, k, ldw, ldx, ldz, count])
+        return 0
+
+
 def seen() -> dict[str, Any]:
     """Launches as (grid x, y, threads, cooperative, blocks of a cluster, stream), and counts, so far."""
     count = min(4096, ctypes.c_int.in_dll(LIBRARY, "calls").value)
@@ -93,6 +111,9 @@ def scans(kind: str) -> dict[str, Any] | None:
 
     if (planner := kinds().get(kind)) is None:
         return None
+    noted = Noted()
+    if kind == "steps":
+        blas.Library.load = classmethod(lambda cls: blas.Library(noted))  # type: ignore
     backend, out = CUDA(), {}
     for name in ("lstm", "gru_reset_before"):
         for D, H, B, T, precision in ((8, 20, 3, 5, "fp32"), (16, 160, 2, 4, "fp32"), (16, 64, 8, 4, "bf16")):
@@ -109,11 +130,12 @@ def scans(kind: str) -> dict[str, Any] | None:
                 backend.scan(prepared, x, None, None, ScanOptions(return_sequences=True))
                 backend.scan(prepared, x, mask, None, ScanOptions())
                 found, second = since(first), seen()
+                noted.products.clear()
                 with counted() as ours:
                     backend.scan(prepared, x, mask, None, ScanOptions())
             out[f"{name} {D} {H} {B} {T} {precision}"] = {
                 "planned": [*launch.grid, launch.threads, int(launch.waits)], "launches": found["launches"],
-                "again": since(second), "ours": ours, "stream": int(backend.stream),
+                "again": since(second), "ours": ours, "stream": int(backend.stream), "products": list(noted.products),
             }  # fmt: skip
     return out
 

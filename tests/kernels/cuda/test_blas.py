@@ -15,7 +15,7 @@ class StandIn:
     """cuBLAS over memory of the host."""
 
     def __init__(self, status=0):
-        self.status, self.streams, self.computes = status, [], []
+        self.status, self.streams, self.computes, self.counts = status, [], [], []
 
     def cublasCreate_v2(self, handle):  # noqa: N802 (cuBLAS' names)
         return 0
@@ -32,6 +32,7 @@ class StandIn:
         assert alpha._obj.value == 1
         assert beta._obj.value == 0
         self.computes.append(compute)
+        self.counts.append(count)
         for i in range(count):
             A = columns(a, a_kind, m, k, lda, stride_a.value * i)
             B = columns(b, b_kind, k, n, ldb, stride_b.value * i)
@@ -66,10 +67,27 @@ def test_products_of_slices_of_time(rng, dtype):
     x, w = rng.standard_normal((3, 7, 4)).astype(dtype), rng.standard_normal((4, 5)).astype(dtype)
     stream = 99
     for begin, end in ((0, 7), (2, 5), (6, 7)):
-        z = np.full((3, end - begin, 5), np.nan, dtype)
-        library.product(shown(x)[:, begin:end], shown(w), shown(z), "fp32", stream)()
-        np.testing.assert_allclose(z, x[:, begin:end] @ w, rtol=1e-5 if dtype == "float32" else 1e-13)
-    assert library._library.streams == [99] * 3
+        for first in (0, 2):  # columns of w and z, as the phases of a step have them
+            z = np.full((3, end - begin, 5), np.nan, dtype)
+            columns = slice(first, 5)
+            library.product(shown(x)[:, begin:end], shown(w)[:, columns], shown(z)[..., columns], "fp32", stream)()
+            np.testing.assert_allclose(
+                z[..., columns], x[:, begin:end] @ w[:, columns], rtol=1e-5 if dtype == "float32" else 1e-13, atol=1e-6
+            )
+            assert np.isnan(z[..., :first]).all()
+    assert library._library.streams == [blas.DEFAULT, 99]
+
+
+@pytest.mark.parametrize(
+    ("shape", "T", "count"), [((5, 4, 3), 4, 1), ((5, 4, 3), 1, 1), ((5, 4, 3), 2, 2), ((2, 9, 3), 4, 2)]
+)
+def test_few_products_of_many_rows(rng, shape, T, count):
+    library = blas.Library(StandIn())
+    x, w = rng.standard_normal(shape), rng.standard_normal((3, 2))
+    z = np.full((shape[0], T, 2), np.nan)
+    library.product(shown(x)[:, :T], shown(w), shown(z), "fp32", 1)()
+    np.testing.assert_allclose(z, x[:, :T] @ w, rtol=1e-13, atol=1e-14)
+    assert library._library.counts == [count]
 
 
 def test_precisions(rng):

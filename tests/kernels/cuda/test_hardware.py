@@ -17,7 +17,7 @@ def test_driver(ran: Any) -> None:
     assert found["launches"] == [[3, 2, 64, 0, 1, found["stream"]]]
 
 
-@pytest.mark.parametrize("kind", ["block", "cluster", "general", "grid", "tensor"])
+@pytest.mark.parametrize("kind", ["block", "cluster", "general", "grid", "steps", "tensor"])
 def test_scans(ran: Any, kind: str) -> None:
     found = ran("scans", kind)
     if found is None:
@@ -29,6 +29,14 @@ def test_scans(ran: Any, kind: str) -> None:
         assert {launch[5] for launch in call["launches"]} == {call["stream"]}, name
         assert call["again"]["allocations"] == 0, f"{name}: a call like the one before allocates"
         assert call["ours"] == [True] * len(call["again"]["launches"]), f"{name}: it takes arrays apart for a launch"
+    if kind == "steps":
+        # The input, then at each step the gates of h, and the candidate, by columns of U into columns of `work`.
+        B, T, D, H = 3, 5, 8, 20
+        assert (
+            found["lstm 8 20 3 5 fp32"]["products"] == [[80, B * T, D, 80, D, 80, 1]] + [[80, B, H, 80, H, 80, 1]] * T
+        )
+        two = [[40, B, H, 60, H, 80, 1], [20, B, H, 60, 80, 80, 1]]
+        assert found["gru_reset_before 8 20 3 5 fp32"]["products"] == [[60, B * T, D, 60, D, 60, 1], *two * T]
 
 
 def test_arrays(ran: Any) -> None:

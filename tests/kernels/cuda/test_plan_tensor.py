@@ -9,6 +9,7 @@ from numba_rnn.cells import CELLS
 from numba_rnn.kernels.cuda import launch as data
 from numba_rnn.kernels.cuda.driver import Device
 from numba_rnn.kernels.cuda.launch import Call, Size
+from numba_rnn.kernels.cuda.plan import plan
 from numba_rnn.kernels.cuda.plan_tensor import plan_cluster, plan_tensor
 from numba_rnn.kernels.cuda.tiles import padded_units
 
@@ -94,3 +95,15 @@ def test_long_sequences_run_in_pieces(monkeypatch):
     launch = plan_tensor(size_of("simple_rnn", 512), Call(8, 1000, "tf32"), H100)
     assert launch.steps == 31
     assert launch.work == (1, 32, 8, 512)
+
+
+@pytest.mark.parametrize(
+    ("device", "H", "B", "precision", "kernel"),
+    [
+        (H100, 512, 256, "tf32", "tensor"), (A100, 128, 64, "tf32", "tensor"), (A100, 256, 128, "bf16", "tensor"),
+        (H100, 256, 64, "bf16", "cluster"), (H100, 1024, 1000, "bf16", "steps"), (H100, 2048, 1, "tf32", "steps"),
+    ],
+)  # fmt: skip
+def test_what_is_chosen(device, H, B, precision, kernel):
+    """Slices of the sequences run side by side, which is what makes the tensor kernel worth while for many."""
+    assert plan(size_of("lstm", H), Call(B, 100, precision), device).kernel == kernel
