@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numba_rnn.kernels.cuda.driver import Driver
+if TYPE_CHECKING:  # views are asked for where no GPU is, and must not bring numba in
+    from numba_rnn.kernels.cuda.driver import Driver
+
 
 __all__ = ["Pool", "view_of"]
 
