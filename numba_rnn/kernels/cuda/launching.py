@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from numba_rnn.progress import compiling
+
 try:
     from cuda.bindings import driver
 except ImportError:  # numba's own CUDA target does without
@@ -52,8 +54,11 @@ class Kernel:
         # A thread that has no context yet is refused as well, and has one after numba's launch.
         if loaded is not None and loaded.launch(grid, threads, int(stream), data):
             return
-        self._dispatcher[grid, threads, stream](*arguments)
-        if kind not in self._loaded:
+        if kind in self._loaded:
+            self._dispatcher[grid, threads, stream](*arguments)
+            return
+        with compiling(f"CUDA kernel {self._dispatcher.py_func.__name__}"):
+            self._dispatcher[grid, threads, stream](*arguments)
             self._loaded[kind] = _load(self._dispatcher, stream, arguments, data)
 
 

@@ -201,11 +201,10 @@ class CUDA:
         return f"cuda for none of up to {WORTH[-1]} rows of 100 steps (estimated)"
 
     def warm(self, prepared: Prepared) -> None:
-        """Compile the kernels that a few sequences take, and many."""
+        """Compile, or take from the disk, the kernels that a few sequences take, and many: by a step of each."""
         for B in WARMED:
-            self._compiled.scan(
-                prepared.recurrence, plan(prepared.size, Call(B, 1, settings.precision), self.driver.device)
-            )
+            x = np.zeros((B, 1, prepared.size.D), prepared.recurrence.dtype)
+            self.scan(prepared, x, None, None, ScanOptions(return_sequences=True))
 
     def scan(
         self,

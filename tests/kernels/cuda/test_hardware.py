@@ -14,7 +14,8 @@ def test_driver(ran: Any) -> None:
     assert found["sliced"] == [[1, 2], [4, 5]]
     assert found["filled"]
     assert found["flag"] == 7
-    assert found["launches"] == [[3, 2, 64, 0, 1, found["stream"]]]
+    assert found["launches"] == [[3, 2, 64, 0, 1, found["stream"]]] * 2
+    assert found["announced"] == ["CUDA kernel kernel"]
 
 
 @pytest.mark.parametrize("kind", ["block", "cluster", "general", "grid", "steps", "tensor"])

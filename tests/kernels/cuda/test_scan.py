@@ -90,6 +90,15 @@ def test_weights_are_uploaded_once_and_arrays_come_from_the_pool(rng, cuda, driv
     assert driver.allocations == allocations
 
 
+def test_warming_leaves_nothing_to_compile(rng, cuda, driver, monkeypatch):
+    cell = make_cell(rng, CELLS["lstm"], 3, 5, "float32")
+    cell.warm()
+    monkeypatch.setattr(driver, "kernel", None)
+    for B in machine.WARMED:
+        x, mask, state = make_call(rng, cell, B, 2, masked=True, stateful=True)
+        scan(cell, x, mask, state)
+
+
 @pytest.mark.parametrize("blas", [False, True])
 def test_linear(rng, cuda, driver, blas):
     driver.device = dataclasses.replace(driver.device, blas=blas)
