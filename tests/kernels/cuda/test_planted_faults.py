@@ -104,7 +104,7 @@ def wrong_in_some_order(factory, launch, cell, seeds, **how):
             "while incomplete(words[0, 0])",
         ),  # for one sequence only
         ("publish(next_at, new_h if exists else zero)", "pass"),
-        ("(cell, 1, r, 0)", "(cell, 0, r, 0)"),  # a place that is used already
+        ("uint64((tiles * rows * padded + unit0 + ui)", "uint64((unit0 + ui)"),  # a place that is used already
     ],
     ids=["no wait", "waits for one", "not published", "wrong place"],
 )
