@@ -1,6 +1,6 @@
 """The CPU backend's kernel suite, as it stands, on the CUDA backend in the simulator: all but its tests of vectors and plans.
 
-It takes an hour, without looking for races; `test_scan.py` is its sampled twin, which does.
+It takes about two hours of one core, without looking for races; `test_scan.py` is its sampled twin, which does.
 """
 
 import pytest
