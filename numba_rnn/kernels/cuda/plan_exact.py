@@ -15,6 +15,7 @@ __all__ = ["plan_block", "plan_general", "plan_grid", "plan_steps"]
 # (tests/kernels/cuda/test_sass_scan.py).
 BLOCK_ROOM = {1: 44, 2: 56, 4: 64}
 DOUBLES_ROOM = 56  # more, where numbers are float64
+PHASES_ROOM = 44  # more, where some gates wait for others, of several sequences
 BLOCK_REST = 60  # instructions a step beside multiplications, about
 MOST_BLOCK_THREADS = 768
 # The grid kernel. Units of a block: the fewer, the sooner it has done its multiplications.
@@ -62,7 +63,7 @@ def block_fits(size: Size, lanes: int, rows: int) -> bool:
     """Whether a thread has registers enough for its weights and for all else; seen in what the compiler makes of it."""
     threads, words = block_threads(size, lanes), size.item // 4
     weights = size.G * lane_width(size.H, lanes, size.item) * words
-    room = BLOCK_ROOM[rows] + (words - 1) * DOUBLES_ROOM
+    room = BLOCK_ROOM[rows] + (words - 1) * DOUBLES_ROOM + (PHASES_ROOM if size.two_phases and rows > 1 else 0)
     return threads <= MOST_BLOCK_THREADS and weights + room <= registers(threads)
 
 

@@ -32,6 +32,7 @@ __all__ = ["plan_cluster", "plan_tensor"]
 WARPS = 8  # of a block of the tensor kernel: two of each scheduler, the most that can have 255 registers a thread
 # Registers of the kernels beside weights, h, sums and a cell's numbers: with fewer, something is spilled (test_sass_tensor.py).
 CLUSTER_ROOM, TENSOR_ROOM = 46, 50
+REMAINDERS_ROOM = 8  # more in the cluster kernel, where numbers have remainders
 MOST_NUMBERS = 1 << 29  # of h, a step: the tensor kernel counts their bytes in 32 bits
 MOST_GROUPS = 6  # of 8 units, of a block of the cluster kernel: three warps of each scheduler
 
@@ -54,10 +55,11 @@ def plan_cluster(size: Size, call: Call, device: Device) -> Launch | None:
     blocks = 4 if groups_of(size.H, 4) <= 4 else 8
     groups, pairs = groups_of(size.H, blocks), pairs_of(size.G)
     threads, spans = 32 * SLICES * groups, UNITS * blocks * groups // (TERMS * SLICES)
+    remainders = REMAINDERS_ROOM if call.precision == "bf16x3" else 0
     if (
         groups > MOST_GROUPS
         or cluster_shared(size.H, size.G, blocks) > SHARED
-        or not fits(size, threads, pairs * (spans * WORDS[call.precision] + 4) + CLUSTER_ROOM)
+        or not fits(size, threads, pairs * (spans * WORDS[call.precision] + 4) + CLUSTER_ROOM + remainders)
     ):
         return None
     return Launch(

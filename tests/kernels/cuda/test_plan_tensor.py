@@ -18,7 +18,7 @@ PRECISIONS = "bf16", "bf16x3", "tf32"
 LARGEST = {  # units of one cell that a cluster, and the whole GPU, takes
     ("lstm", "tf32"): (256, 1024), ("lstm", "bf16x3"): (256, 1024), ("lstm", "bf16"): (384, 1056),
     ("gru", "tf32"): (256, 1024), ("gru", "bf16x3"): (256, 1024), ("gru", "bf16"): (384, 1056),
-    ("simple_rnn", "tf32"): (384, 1056), ("simple_rnn", "bf16x3"): (384, 1056), ("simple_rnn", "bf16"): (384, 1792),
+    ("simple_rnn", "tf32"): (384, 1056), ("simple_rnn", "bf16x3"): (320, 1056), ("simple_rnn", "bf16"): (384, 1792),
 }  # fmt: skip
 
 
