@@ -21,7 +21,7 @@ from .timing import Ours
 __all__ = ["CHOICE"]
 
 STEPS = 64
-SECONDS = 0.3  # of turns for a call
+SECONDS = 0.05  # of turns for a kind
 CELLS = ("lstm", 1), ("gru_reset_before", 1), ("lstm", 2)  # and how many at once
 BATCHES = 1, 16, 64, 256, 1000
 UNITS = 1024, 256, 512, 128, 2048, 64
@@ -58,9 +58,7 @@ def run(bench: Bench, cell: str, N: int, H: int, B: int, precision: str) -> Row:
             with forced(kind):
                 ours.compile()
                 ours.whole()  # the first call of this batch
-                times = best(
-                    {kind: lambda: elapsed(bench, stream, ours.start)}, 0.0 if bench.simulated else SECONDS / 6
-                )
+                times = best({kind: lambda: elapsed(bench, stream, ours.start)}, 0.0 if bench.simulated else SECONDS)
             row["us a step"][kind] = times[kind] / T * 1e6
             row["estimated"][kind] = step_microseconds(size, call, launch, gpu)
         bench.backend.check()

@@ -16,10 +16,10 @@ from numba_rnn.errors import DeviceError, DTypeError
 from numba_rnn.kernels.cuda.dlpack import VERSION, Export, Tensor, read
 from numba_rnn.kernels.cuda.driver import Driver
 from numba_rnn.kernels.cuda.strided import DEVICES, Memory, Strided, packed
+from numba_rnn.kernels.cuda.toolkit import LEGACY
 
 __all__ = ["ALLOCATORS", "LEGACY", "Found", "bring", "caller_stream", "family", "hand_out", "result"]
 
-LEGACY = 1  # the default stream that waits for all others, as the interfaces number it
 ALLOCATORS = "torch", "cupy"
 FAMILIES = {"torch": "torch", "cupy": "cupy", "jax": "jax", "jaxlib": "jax"}
 

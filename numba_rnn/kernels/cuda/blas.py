@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from numba_rnn.errors import DeviceError
+from numba_rnn.kernels.cuda.toolkit import LEGACY
 
 __all__ = ["Library"]
 
@@ -22,7 +23,6 @@ REALS = {
 COMPUTE_64F = 70
 COMPUTE = {"fp32": 68, "bf16x3": 68, "tf32": 77, "bf16": 75}  # CUBLAS_COMPUTE_32F, _FAST_TF32, _FAST_16BF
 ANY_ALGORITHM = -1
-DEFAULT = 1  # the default stream's number
 
 
 class Library:
@@ -30,7 +30,7 @@ class Library:
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library, self._lock = library, threading.Lock()
-        self._handles = {DEFAULT: self._create(DEFAULT)}  # by stream, each with the lock of those who use it
+        self._handles = {LEGACY: self._create(LEGACY)}  # by stream, each with the lock of those who use it
 
     def _create(self, stream: int) -> tuple[ctypes.c_void_p, threading.Lock]:
         handle = ctypes.c_void_p()

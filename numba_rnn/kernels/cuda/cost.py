@@ -47,7 +47,7 @@ def step_microseconds(size: Size, call: Call, launch: Launch, device: Device) ->
         product = max(call.B * size.H * size.G * size.H / product_rate(size, call), weights / MEMORY_BYTES)
         phases = 2 if size.two_phases else 1
         return size.N * product + LAUNCH * phases * (size.N + 1)
-    rows, parts = min(call.B, launch.rows), len(launch.parts(size, call))
+    rows, parts = min(call.B, launch.rows), len(launch.parts(size.N, call.B))
     multiplies = 0.0
     if launch.kernel == "grid":
         multiplies = launch.grid[1] * rows * size.H * size.G * size.H / blocks / BLOCK_MADDS

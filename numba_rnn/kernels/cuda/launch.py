@@ -72,9 +72,9 @@ class Launch(NamedTuple):
     cells: int = 2
     rows: int = 1 << 30
 
-    def parts(self, size: Size, call: Call) -> list[int]:
-        """With which cell and which sequence each of the call's launches begins, as `flags` say it."""
-        cells, rows = range(0, size.N, self.cells), range(0, call.B, self.rows)
+    def parts(self, N: int, B: int) -> list[int]:
+        """With which cell and which sequence each launch of a call of N cells and B sequences begins, as `flags` say it."""
+        cells, rows = range(0, N, self.cells), range(0, B, self.rows)
         return [cell << CELL | row << ROW for cell in cells for row in rows]
 
 

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from numba_rnn.kernels.cuda.compiled import Compiled, activations
 from numba_rnn.kernels.cuda.cost import cpu_microseconds, gpu_microseconds
 from numba_rnn.kernels.cuda.driver import Driver, Hardware
 from numba_rnn.kernels.cuda.launch import Call, Size
-from numba_rnn.kernels.cuda.memory import Pool, view_of
+from numba_rnn.kernels.cuda.memory import Pool, part_of, view_of
 from numba_rnn.kernels.cuda.ops import ACTIVATIONS
 from numba_rnn.kernels.cuda.plan import plan
 from numba_rnn.kernels.cuda.presence import why_not
@@ -271,8 +270,7 @@ class CUDA:
             xw = pool.take((size.N, B, n, size.G * size.H), r.dtype)
             for cell, w in enumerate(prepared.kernels):
                 t = T - start - n if options.go_backwards != (cell == 1) else start
-                z = view_of(xw, cell, partial(getitem, xw, cell))
-                self.multiply(x if n == T else x[:, t : t + n], w, z, stream)
+                self.multiply(x if n == T else x[:, t : t + n], w, part_of(xw, cell), stream)
             if launch.kernel == "steps":
                 arrays = xw, mask, prepared.biases, prepared.extra, states, y, work
                 run_steps(
@@ -290,7 +288,7 @@ class CUDA:
                 )
             else:
                 kernel = self._compiled.scan(r, launch)
-                for part in launch.parts(size, call):
+                for part in launch.parts(size.N, B):
                     if launch.waits:
                         driver.fill(work, 0xFF, stream)
                     driver.launch(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Hashable
+from functools import partial
+from operator import getitem
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +14,7 @@ import numpy as np
 if TYPE_CHECKING:  # views are asked for where no GPU is, and must not bring numba in
     from numba_rnn.kernels.cuda.driver import Driver
 
-
-__all__ = ["Pool", "view_of"]
+__all__ = ["Pool", "part_of", "view_of"]
 
 MOST = 1 << 30  # bytes that a pool keeps: a choice
 MOST_VIEWS = 64  # of one array
@@ -62,6 +63,12 @@ def view_of(array: Any, key: Hashable, make: Callable[[], Any]) -> Any:
             views.clear()
         view = views[key] = make()
     return view
+
+
+def part_of(array: Any, *index: int | slice) -> Any:
+    """array[index], made once."""
+    key = tuple((i.start, i.stop) if isinstance(i, slice) else i for i in index)
+    return view_of(array, key, partial(getitem, array, index))
 
 
 def _bytes(key: tuple[tuple[int, ...], np.dtype[Any]]) -> int:

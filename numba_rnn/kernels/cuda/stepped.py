@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-from operator import getitem
 from typing import Any
 
 from numba_rnn.kernels.backend import Recurrence
 from numba_rnn.kernels.cuda.compiled import Compiled
 from numba_rnn.kernels.cuda.driver import Driver
 from numba_rnn.kernels.cuda.launch import Launch
-from numba_rnn.kernels.cuda.memory import view_of
+from numba_rnn.kernels.cuda.memory import part_of
 
 __all__ = ["run_steps"]
 
@@ -46,31 +44,26 @@ def run_steps(
         """Of each cell's h (1, B, H) with these columns of its recurrent weights."""
         out = []
         for cell, x in enumerate(h):
-            w = part(recurrent, cell, slice(None), slice(begin, end))
-            z = part(work, one(cell), slice(None), slice(begin, end))
+            w = part_of(recurrent, cell, slice(None), slice(begin, end))
+            z = part_of(work, one(cell), slice(None), slice(begin, end))
             out.append(driver.product(x, w, z, precision, stream))
         return out
 
-    phases = [
-        (products([part(states, cell, one(0)) for cell in range(N)], 0, first), compiled.scan(recurrence, launch))
-    ]
+    def kernel(phase: int) -> Any:
+        return compiled.scan(recurrence, launch._replace(parameters=(phase,)))
+
+    begun = products([part_of(states, cell, one(0)) for cell in range(N)], 0, first)
+    phases = [(begun, kernel(1))]
     if first < columns:  # the gates after `first` multiply what the first ones make of h
-        replaced = [part(work, one(cell), slice(None), slice(columns, None)) for cell in range(N)]
-        phases.append((products(replaced, first, columns), phases[0][1]))
-        phases[0] = phases[0][0], compiled.scan(recurrence, launch._replace(parameters=(0,)))
+        replaced = [part_of(work, one(cell), slice(None), slice(columns, None)) for cell in range(N)]
+        phases = [(begun, kernel(0)), (products(replaced, first, columns), kernel(1))]
     for i in range(n):
-        for multiplications, kernel in phases:
+        for multiplications, then in phases:
             for multiply in multiplications:
                 multiply()
-            driver.launch(kernel, launch.grid, launch.threads, stream, *arrays, i, start, T, flags)
+            driver.launch(then, launch.grid, launch.threads, stream, *arrays, i, start, T, flags)
 
 
 def one(place: int) -> slice:
     """A place of an axis that stays."""
     return slice(place, place + 1)
-
-
-def part(array: Any, *index: int | slice) -> Any:
-    """array[index], made once."""
-    key = tuple((i.start, i.stop) if isinstance(i, slice) else i for i in index)
-    return view_of(array, key, partial(getitem, array, index))

@@ -25,12 +25,14 @@ except ImportError:  # numba's own CUDA target, which numba-cuda replaces
     from numba.extending import intrinsic  # type: ignore[assignment]
 
 __all__ = [
-    "REALS", "TypingError", "adopt", "capability", "cgutils", "cuda", "device_function", "download", "external_stream", "fill",
-    "float32", "float64", "int32", "int64", "intrinsic", "ir", "kernel", "order", "real_type", "send", "types", "uint32", "uint64",
-    "versions",
+    "LEGACY", "REALS", "TypingError", "adopt", "capability", "cgutils", "cuda", "device_function", "download",
+    "external_stream", "fill", "float32", "float64", "int32", "int64", "intrinsic", "ir", "kernel", "order", "real_type",
+    "send", "types", "uint32", "uint64", "versions",
 ]  # fmt: skip
 
 REALS = {np.dtype(np.float32): float32, np.dtype(np.float64): float64}
+
+LEGACY = 1  # the default stream that waits for all others, as the interfaces number it
 
 # One sequence fills one block of a persistent kernel, and is right to.
 config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # type: ignore[attr-defined]

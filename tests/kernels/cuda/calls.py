@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -14,7 +13,7 @@ from numba_rnn.cells import CELLS
 from numba_rnn.functional import recurrence_of
 from numba_rnn.kernels.backend import PlainWeights, Recurrence, ScanOptions
 from numba_rnn.kernels.cuda import toolkit
-from numba_rnn.kernels.cuda.launch import CELL, ROW, Launch
+from numba_rnn.kernels.cuda.launch import Launch
 from numba_rnn.kernels.cuda.ops import build_activations
 from numba_rnn.kernels.cuda.scan import MASKED
 from numba_rnn.kernels.reference import Reference
@@ -122,7 +121,7 @@ def scanned(kernel: Any, call: Call, launch: Launch, pieces: tuple[int, ...] = (
             t = call.T - start - n if backwards else start
             xw[c] = x[:, t : t + n].astype(np.float64) @ w.kernel.astype(np.float64)
         shape = (launch.work[0], n + 1, *launch.work[2:]) if launch.waits else launch.work
-        for cell, row in itertools.product(range(0, call.N, launch.cells), range(0, call.B, launch.rows)):
+        for part in launch.parts(call.N, call.B):
             work = np.full(shape, np.nan, kind)
             if launch.waits:
                 work.view(np.uint8)[...] = 0xFF
@@ -136,7 +135,7 @@ def scanned(kernel: Any, call: Call, launch: Launch, pieces: tuple[int, ...] = (
                     np.stack([w.recurrent_kernel for w in cells]),
                     np.stack([np.stack([w.bias, w.recurrent_bias]) for w in cells]),
                     np.stack([w.extra if w.extra.size else np.zeros((1, call.H), kind) for w in cells]),
-                    states, y, work, error, start, call.T, flags | cell << CELL | row << ROW,
+                    states, y, work, error, start, call.T, flags | part,
                 ),
                 **how,
             )  # fmt: skip

@@ -78,7 +78,7 @@ def check_grid(size, call, launch, device):
     assert launch.waits
     assert launch.work[:3] == (launch.cells, launch.steps + 1, math.ceil(min(call.B, launch.rows) / rows) * rows)
     assert launch.rows <= 16
-    assert len(launch.parts(size, call)) == size.N // launch.cells * math.ceil(call.B / launch.rows)
+    assert len(launch.parts(size.N, call.B)) == size.N // launch.cells * math.ceil(call.B / launch.rows)
     assert 8 * slice_width(H, size.G, units) >= padded
     assert rows * units <= launch.threads
     assert grid_registers(H, size.G, units) <= 160 < registers(launch.threads)
